@@ -1,0 +1,170 @@
+# neap: `make help` lists the targets, CONTRIBUTING.md says more.
+#
+# Packagers and LuaRocks may set CC CFLAGS LDFLAGS LIBFLAG LUA LUA_INCDIR
+# PREFIX LUADIR LIBDIR DESTDIR. WERROR=1 makes errors of warnings,
+# SAN=address,undefined adds sanitizers, BUILD is where everything is built,
+# SPEC="spec/tcp_spec.lua --filter=peek" is what busted is told.
+
+BUILD ?= build
+CFLAGS ?= -O2
+LIBFLAG ?= -shared
+PREFIX ?= /usr/local
+LUADIR ?= $(PREFIX)/share/lua/5.4
+LIBDIR ?= $(PREFIX)/lib/lua/5.4
+INSTALL ?= install
+PKG_CONFIG ?= pkg-config
+
+# What follows is looked up when it is used: `make run` and its like install
+# what they need first, and say so themselves where it cannot be found.
+LUA ?= $(shell for l in lua5.4 lua-5.4 lua54 lua; do \
+  "$$l" -e 'os.exit(_VERSION == "Lua 5.4")' 2>/dev/null && \
+  { command -v "$$l"; exit; }; done; echo lua5.4)
+LUA_PC = $(shell for p in lua5.4 lua-5.4 lua54 lua; do \
+  $(PKG_CONFIG) --exists "$$p >= 5.4 $$p < 5.5" 2>/dev/null && \
+  { echo "$$p"; exit; }; done)
+LUA_CFLAGS ?= $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(if $(LUA_PC),\
+  $(shell $(PKG_CONFIG) --cflags $(LUA_PC))))
+LUA_LIBS ?= $(if $(LUA_PC),$(shell $(PKG_CONFIG) --libs $(LUA_PC)),\
+  -llua5.4 -lm -ldl)
+
+# neap/tls.so is an object of its own, built only where OpenSSL is found.
+TLS_NOTE = $(shell v=$$($(PKG_CONFIG) --modversion openssl 2>/dev/null) && \
+  echo "OpenSSL $$v found" || echo "OpenSSL not found: neap.tls is not built")
+
+# A thread of ours may outlive the Lua state: its code must stay mapped.
+NODELETE = $(shell t=$$(mktemp) && \
+  echo 'int probe;' | $(CC) -shared -fPIC -Wl,-z,nodelete -x c - -o "$$t" \
+  2>/dev/null && echo -Wl,-z,nodelete; rm -f "$$t")
+
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+  -Wmissing-prototypes -Wwrite-strings -Wundef -Wvla $(if $(WERROR),-Werror)
+SANITIZE = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
+  -fno-omit-frame-pointer -g)
+FLAGS := -std=c11 -D_GNU_SOURCE -Icsrc -fPIC -fvisibility=hidden -pthread \
+  $(WARNINGS) $(CFLAGS) $(SANITIZE)
+
+# Under WRAP the object leaves its allocations to the host (test/oom/host.c).
+comma := ,
+WRAPPED := malloc calloc realloc free strdup strndup
+WRAPS := $(if $(WRAP),$(WRAPPED:%=-Wl$(comma)--wrap=%))
+
+SOURCES := $(sort $(wildcard $(addprefix csrc/,base/*.c sys/*.c loop/*.c \
+  io/*.c lua/*.c)))
+OBJECTS := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
+BELOW_LUA := $(filter-out $(BUILD)/obj/lua/%,$(OBJECTS))
+UNITS := $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(wildcard test/unit/*.c))
+HOSTS := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
+CORE := $(BUILD)/neap/core.so
+
+# The checkout's own modules, and nothing that the user's settings add.
+RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 NEAP_BUILD='$(BUILD)' \
+  LUA='$(LUA)' LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
+  LUA_CPATH='$(abspath $(BUILD))/?.so;;'
+# V=1 shows the commands in full.
+SAY = $(if $(V),,@echo "  $(1)";)
+MAKEFLAGS += --no-print-directory
+
+.PHONY: all run test check lint asan gc oom bench install clean help \
+  tour suite sweep figures hosts FORCE
+
+all: $(CORE) ## build the module into build/
+
+run: ## install what is missing, build, and take the tour
+	@.ci/deps build run
+	@$(MAKE) tour
+
+test: ## install what is missing, build, and run the suite
+	@.ci/deps build run test
+	@$(MAKE) suite
+
+check: ## everything that CI runs
+	@bash .ci/run
+
+lint: ## format, warnings, layers, budget, docs
+	@.ci/deps build run lint
+	@$(MAKE) all
+	+@$(RUN) CC='$(CC)' test/lint/all
+
+asan: ## the suite under the address and undefined-behaviour sanitizers
+	@.ci/deps build run test
+	@$(MAKE) suite BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS=-O1
+
+gc: ## the suite with a collector that never rests
+	@.ci/deps build run test
+	@$(MAKE) suite GC=1
+
+oom: ## the scripts of test/oom, with the n-th allocation failing, for all n
+	@.ci/deps build run
+	@$(MAKE) sweep BUILD=$(BUILD)/oom SAN=address,undefined CFLAGS=-O1 WRAP=1
+
+bench: ## the benchmark against C and the peers
+	@.ci/deps build run bench
+	@$(MAKE) figures
+
+install: all ## into PREFIX (LUADIR and LIBDIR), below DESTDIR
+	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/neap'
+	$(INSTALL) -m 755 $(CORE) '$(DESTDIR)$(LIBDIR)/neap/core.so'
+	find lua/neap -name '*.lua' | sed 's|^lua/||' | while read -r file; do \
+	  $(INSTALL) -d "$(DESTDIR)$(LUADIR)/$${file%/*}" && \
+	  $(INSTALL) -m 644 "lua/$$file" "$(DESTDIR)$(LUADIR)/$$file" || exit; \
+	done
+
+clean: ## remove build/
+	rm -rf '$(BUILD)'
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+	@echo 'Lua:      $(LUA), $(or $(LUA_CFLAGS),no headers found)'
+	@echo 'TLS:      $(TLS_NOTE)'
+
+# What the targets above do once their needs are there.
+
+tour: all
+	@$(RUN) $(LUA) examples/tour.lua
+
+suite: all hosts $(UNITS)
+	@$(RUN) SAN='$(SAN)' GC='$(GC)' CC='$(CC)' test/suite $(SPEC)
+
+sweep: all $(BUILD)/host
+	@$(RUN) $(BUILD)/host $(OOM_FLAGS) test/oom/*.lua
+
+figures: all
+	@$(RUN) CC='$(CC)' $(LUA) bench/run $(BENCH)
+
+hosts: $(HOSTS)
+
+$(CORE): $(OBJECTS)
+	@mkdir -p $(@D)
+	$(call SAY,link $@)$(CC) $(LIBFLAG) -pthread $(SANITIZE) $(LDFLAGS) $(NODELETE) $(WRAPS) \
+	  -o $@ $(OBJECTS) -lm
+
+$(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call SAY,cc $<)$(CC) $(FLAGS) $(if $(filter csrc/lua/%,$<),$(LUA_CFLAGS)) -MMD -MP \
+	  -c -o $@ $<
+
+$(BUILD)/unit/%: test/unit/%.c $(BELOW_LUA)
+	@mkdir -p $(@D)
+	$(call SAY,cc $<)$(CC) $(FLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(BELOW_LUA) -lm
+
+$(BUILD)/examples/%: examples/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call SAY,cc $<)$(CC) $(FLAGS) $(LUA_CFLAGS) $(LDFLAGS) -o $@ $< $(LUA_LIBS)
+
+$(BUILD)/host: test/oom/host.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call SAY,cc $<)$(CC) $(FLAGS) $(LUA_CFLAGS) $(LDFLAGS) -rdynamic -o $@ $< $(LUA_LIBS)
+
+# Changes when the flags do, so that no object of other flags is left over.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(FLAGS) $(LUA_INCDIR) $(WRAPS)' | cmp -s - $@ || \
+	  echo '$(CC) $(FLAGS) $(LUA_INCDIR) $(WRAPS)' >$@
+
+# An object that lost its source must not stay in the module.
+$(CORE): $(BUILD)/sources
+$(BUILD)/sources: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' >$@
+
+-include $(OBJECTS:.o=.d) $(UNITS:=.d)

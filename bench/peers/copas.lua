@@ -1,0 +1,74 @@
+-- The servers and clients of Copas for the benchmark.
+-- SPDX-License-Identifier: MIT
+
+local copas = require "copas"
+local socket = require "socket"
+
+local bench = ...
+local roles = {}
+
+local function serve(handler)
+  local server = assert(socket.bind("127.0.0.1", 0, 1000))
+  server:setoption("tcp-nodelay", true)
+  copas.addserver(server, function(conn)
+    handler(conn)
+    conn:close()
+  end)
+  bench.announce(select(2, server:getsockname()))
+  copas.loop()
+end
+
+local function connect(port, body)
+  copas.addthread(function()
+    local conn = socket.tcp()
+    assert(copas.connect(conn, "127.0.0.1", port))
+    conn:setoption("tcp-nodelay", true)
+    body(conn)
+    conn:close()
+  end)
+  copas.loop()
+end
+
+-- At least one byte; what came before a timeout is in the third result.
+local function receive(conn, size)
+  local data, _, part = copas.receivePartial(conn, size)
+  if data then return data end
+  if part and part ~= "" then return part end
+end
+
+function roles.echo(size)
+  serve(function(conn)
+    while true do
+      local data = receive(conn, size)
+      if not data or not copas.send(conn, data) then return end
+    end
+  end)
+end
+
+function roles.sink(size)
+  serve(function(conn)
+    while receive(conn, size) do end
+  end)
+end
+
+function roles.exchange(size)
+  serve(function(conn)
+    local data = receive(conn, size)
+    if data then copas.send(conn, data) end
+  end)
+end
+
+function roles.pingpong(size, port)
+  local message = ("x"):rep(size)
+  connect(port, function(conn)
+    while copas.send(conn, message) and copas.receive(conn, size) do end
+  end)
+end
+
+function roles.lines(_, port)
+  connect(port, function(conn)
+    while copas.receive(conn, "*l") do end
+  end)
+end
+
+return roles

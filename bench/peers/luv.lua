@@ -1,0 +1,94 @@
+-- The servers and clients of luv for the benchmark: callbacks.
+-- SPDX-License-Identifier: MIT
+
+local uv = require "luv"
+
+local bench = ...
+local roles = {}
+
+-- Writes at once what the socket takes, and queues the rest.
+local function write(conn, data)
+  local n = conn:try_write(data) or 0
+  if n < #data then conn:write(n == 0 and data or data:sub(n + 1)) end
+end
+
+local function serve(on_data)
+  local server = uv.new_tcp()
+  assert(server:bind("127.0.0.1", 0))
+  server:nodelay(true)
+  assert(server:listen(4096, function()
+    local conn = uv.new_tcp()
+    server:accept(conn)
+    conn:read_start(function(_, data)
+      if not data then return conn:close() end
+      on_data(conn, data)
+    end)
+  end))
+  bench.announce(server:getsockname().port)
+  uv.run()
+end
+
+local function connect(port, on_connect, on_data)
+  local conn = uv.new_tcp()
+  conn:connect("127.0.0.1", port, function(err)
+    assert(not err, err)
+    conn:nodelay(true)
+    on_connect(conn)
+    conn:read_start(function(_, data)
+      if not data then return conn:close() end
+      on_data(conn, data)
+    end)
+  end)
+  uv.run()
+end
+
+local function nothing() end
+
+function roles.echo()
+  serve(write)
+end
+
+function roles.sink()
+  serve(nothing)
+end
+
+function roles.exchange()
+  serve(function(conn, data)
+    write(conn, data)
+    conn:close()
+  end)
+end
+
+function roles.pingpong(size, port)
+  local message, got = ("x"):rep(size), 0
+  connect(port, function(conn)
+    write(conn, message)
+  end, function(conn, data)
+    got = got + #data
+    if got == size then
+      got = 0
+      write(conn, message)
+    end
+  end)
+end
+
+-- luv has no line reader; this one joins and splits chunks.
+function roles.lines(_, port)
+  local rest = ""
+  local find, sub = string.find, string.sub
+  local line
+  connect(port, nothing, function(_, data)
+    data = rest .. data
+    local at = 1
+    while true do
+      local stop = find(data, "\n", at, true)
+      if not stop then break end
+      line = sub(data, at, stop - 1)
+      at = stop + 1
+    end
+    rest = sub(data, at)
+  end)
+  return line
+end
+
+return roles

@@ -1,0 +1,230 @@
+-- Turns what was measured into a table for the terminal, Markdown and a chart.
+-- SPDX-License-Identifier: MIT
+
+local chart = require "chart"
+
+local report = {}
+
+local function median(list)
+  local sorted = table.move(list, 1, #list, 1, {})
+  table.sort(sorted)
+  local half = #sorted // 2
+  if #sorted % 2 == 1 then return sorted[half + 1] end
+  return (sorted[half] + sorted[half + 1]) / 2
+end
+
+-- The median over the rounds of what `pick` takes from each result.
+local function median_of(cell, pick)
+  local list = {}
+  for i, result in ipairs(cell.results) do list[i] = pick(result) end
+  return median(list)
+end
+
+local function cpu_of(result) return result.cpu / result.ops end
+local function rate_of(result) return result.ops / result.wall end
+
+-- Three digits and a unit; lines come to millions, the rest to thousands.
+local function rate(n)
+  if n >= 1e6 then return ("%.3g M/s"):format(n / 1e6) end
+  return ("%.0f k/s"):format(n / 1e3)
+end
+
+local function cpu_time(seconds)
+  if seconds < 1e-6 then return ("%.0f ns"):format(seconds * 1e9) end
+  return ("%.2f µs"):format(seconds * 1e6)
+end
+
+local formats = {
+  ratio = function(value) return ("%.2f"):format(value) end,
+  bytes = function(value) return ("%.0f B"):format(value) end,
+  ms = function(value) return ("%.2f ms"):format(value) end,
+  calls = function(value) return ("%.2f"):format(value) end,
+  ns = function(value) return ("%.0f ns"):format(value) end,
+}
+
+local function goal_text(row)
+  if not row.goal then return "" end
+  local text = (row.kind == "ratio" and "≥ " or "≤ ") .. formats[row.kind](row.goal)
+  if row.wish then text = ("%s, wish %.2f"):format(text, row.wish) end
+  return text
+end
+
+-- " ✓" or " ✗" where neap has a goal.
+local function mark(row, program, value)
+  if program.name ~= "neap" or not row.goal then return "" end
+  local met
+  if row.kind == "ratio" then met = value >= row.goal else met = value <= row.goal end
+  return met and " ✓" or " ✗"
+end
+
+local function summary_cell(row, program, cell)
+  if cell.failure and #cell.values == 0 then return "failed" end
+  if row.kind == "ratio" and program.name == "C" then
+    return #cell.results > 0 and cpu_time(median_of(cell, cpu_of)) or "–"
+  end
+  if #cell.values == 0 then return "–" end
+  local value = median(cell.values)
+  return formats[row.kind](value) .. mark(row, program, value)
+end
+
+-- One line a row: C's cost, the ratios of the others, neap against its goal.
+local function summary(run)
+  local head = { "row" }
+  for i, program in ipairs(run.programs) do head[i + 1] = program.name end
+  head[#head + 1] = "goal for neap"
+  local lines = { head }
+  for _, row in ipairs(run.rows) do
+    local line = { row.title }
+    for i, program in ipairs(run.programs) do
+      line[i + 1] = summary_cell(row, program, run.results[row.id][program.name])
+    end
+    line[#line + 1] = goal_text(row)
+    lines[#lines + 1] = line
+  end
+  return lines
+end
+
+-- Lowest and highest ratio of neap.
+local function range(cell)
+  if not cell or #cell.values == 0 then return "–" end
+  local low, high = math.huge, 0
+  for _, value in ipairs(cell.values) do
+    low, high = math.min(low, value), math.max(high, value)
+  end
+  return ("%.2f–%.2f"):format(low, high)
+end
+
+-- CPU time and wall rate of the ratio rows.
+local function details(run)
+  local head = { "CPU time for one; wall rate" }
+  for i, program in ipairs(run.programs) do head[i + 1] = program.name end
+  head[#head + 1] = "neap, all rounds"
+  local lines = { head }
+  for _, row in ipairs(run.rows) do
+    if row.kind == "ratio" then
+      local line, results = { row.title }, run.results[row.id]
+      for i, program in ipairs(run.programs) do
+        local cell = results[program.name]
+        line[i + 1] = #cell.results == 0 and "–" or ("%s; %s"):format(
+          cpu_time(median_of(cell, cpu_of)), rate(median_of(cell, rate_of)))
+      end
+      line[#line + 1] = range(results.neap)
+      lines[#lines + 1] = line
+    end
+  end
+  return #lines > 1 and lines or nil
+end
+
+-- What failed, what was skipped, and where a program had an easier task.
+local function notes(run)
+  local list = {}
+  for _, skip in ipairs(run.skipped) do
+    list[#list + 1] = ("skipped %s: %s"):format(skip[1], skip[2])
+  end
+  for _, row in ipairs(run.rows) do
+    for _, program in ipairs(run.programs) do
+      local cell = run.results[row.id][program.name]
+      if cell.failure then
+        list[#list + 1] = ("failed %s, %s: %s"):format(program.name, row.title, cell.failure)
+      elseif row.kind == "bytes" and #cell.results > 0 then
+        local n = cell.results[1].ops
+        if n ~= 10000 then
+          list[#list + 1] = ("%s held %d idle connections, not 10000"):format(program.name, n)
+        end
+      end
+    end
+  end
+  return list
+end
+
+local function pad(text, width)
+  return text .. (" "):rep(width - utf8.len(text))
+end
+
+local function print_table(lines)
+  local widths = {}
+  for _, line in ipairs(lines) do
+    for i, cell in ipairs(line) do
+      widths[i] = math.max(widths[i] or 0, utf8.len(cell))
+    end
+  end
+  for _, line in ipairs(lines) do
+    local padded = {}
+    for i, cell in ipairs(line) do padded[i] = pad(cell, widths[i]) end
+    print((table.concat(padded, "  "):gsub("%s+$", "")))
+  end
+  print()
+end
+
+function report.print(run)
+  print_table(summary(run))
+  local more = details(run)
+  if more then print_table(more) end
+  for _, note in ipairs(notes(run)) do print(note) end
+  for _, fact in ipairs(run.machine) do print(("%s: %s"):format(fact[1], fact[2])) end
+end
+
+local function markdown_table(lines)
+  local text = {}
+  for i, line in ipairs(lines) do
+    text[#text + 1] = "| " .. table.concat(line, " | ") .. " |"
+    if i == 1 then
+      text[#text + 1] = "| --- " .. ("| ---: "):rep(#line - 1) .. "|"
+    end
+  end
+  return table.concat(text, "\n") .. "\n"
+end
+
+local function bullets(list)
+  return #list == 0 and "" or "- " .. table.concat(list, "\n- ") .. "\n\n"
+end
+
+local function markdown(run)
+  local facts = {}
+  for i, fact in ipairs(run.machine) do facts[i] = ("%s: %s"):format(fact[1], fact[2]) end
+  local more = details(run)
+  return table.concat {
+    "# Benchmark\n\n",
+    "Written by `make bench`; how it measures is in [README.md](README.md).\n\n",
+    "![CPU time beside C](results.svg)\n\n",
+    "The column C says what one operation costs the C program in CPU time, user and ",
+    "system. In the same rows the others are ratios: the CPU time of C over theirs, so 1 ",
+    "is level with C and more is better. In the rest less is better. ",
+    ("Medians of %d rounds of %g s each, the programs taking turns.\n\n")
+      :format(run.options.rounds, run.options.seconds),
+    markdown_table(summary(run)), "\n",
+    more and markdown_table(more) .. "\n" or "",
+    bullets(notes(run)), "## The machine\n\n", bullets(facts):gsub("\n\n$", "\n"),
+  }
+end
+
+-- The ratio rows for the chart: { title =, goal =, { name, ratio }... }.
+local function bars(run)
+  local groups = {}
+  for _, row in ipairs(run.rows) do
+    if row.kind == "ratio" then
+      local group = { title = row.title, goal = row.goal }
+      for _, program in ipairs(run.programs) do
+        local cell = run.results[row.id][program.name]
+        if program.name ~= "C" and #cell.values > 0 then
+          group[#group + 1] = { program.name, median(cell.values) }
+        end
+      end
+      if #group > 0 then groups[#groups + 1] = group end
+    end
+  end
+  return groups
+end
+
+local function write(path, text)
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  assert(file:close())
+end
+
+function report.save(run, directory)
+  write(directory .. "/results.md", markdown(run))
+  write(directory .. "/results.svg", chart.draw(bars(run)))
+end
+
+return report

@@ -1,0 +1,73 @@
+-- What is measured, and of which programs: the benchmark as data.
+-- SPDX-License-Identifier: MIT
+
+local rows = {}
+
+-- Kinds: "ratio" is the CPU time of C for one operation over the program's;
+-- the others are what they are called, and less is better.
+-- `goal` and `wish` are for neap. `load` drives the program in its `role`.
+
+rows.list = {
+  { id = "echo-1", title = "echo of 64 B, 1 connection",
+    kind = "ratio", goal = .92, wish = .97,
+    load = { "echo", "-c", 1 }, role = "echo", size = 64 },
+  { id = "echo-1-busy", title = "the same, its client never asleep",
+    kind = "ratio",
+    load = { "echo", "-c", 1, "-w", 0 }, role = "echo", size = 64 },
+  { id = "echo-64", title = "echo of 64 B, 64 connections",
+    kind = "ratio", goal = .94, wish = .97,
+    load = { "echo", "-c", 64 }, role = "echo", size = 64 },
+  { id = "echo-512", title = "echo of 64 B, 512 connections",
+    kind = "ratio", goal = .92, wish = .97,
+    load = { "echo", "-c", 512 }, role = "echo", size = 64 },
+  { id = "echo-64k", title = "echo of 64 KiB, 8 connections",
+    kind = "ratio", goal = .95,
+    load = { "echo", "-c", 8, "-s", 65536 }, role = "echo", size = 65536 },
+  { id = "sink", title = "receive only, 64 KiB",
+    kind = "ratio", goal = .80,
+    load = { "sink", "-s", 65536 }, role = "sink", size = 65536 },
+  { id = "exchange", title = "accept + one exchange + close",
+    kind = "ratio", goal = .94,
+    load = { "exchange", "-c", 16 }, role = "exchange", size = 64 },
+  { id = "pingpong", title = "client, ping-pong of 64 B",
+    kind = "ratio", goal = .93,
+    load = { "client" }, role = "pingpong", size = 64 },
+  { id = "lines", title = "client, lines of 20 to 99 bytes",
+    kind = "ratio", goal = .50,
+    load = { "source" }, role = "lines", size = 0 },
+  { id = "memory", title = "memory of an idle connection",
+    kind = "bytes", goal = 1600,
+    load = { "idle", "-c", 10000 }, role = "echo", size = 64 },
+  { id = "require", title = "require, over bare Lua",
+    kind = "ms", goal = .5, load = { "start", "-c", 40 } },
+  { id = "calls", title = "system calls for an echo, 64 connections",
+    kind = "calls", goal = 2.05,
+    load = { "echo", "-c", 64, "-x" }, role = "echo", size = 64 },
+  { id = "spawn", title = "spawn + join of an empty task",
+    kind = "ns", load = { "self" }, role = "spawn" },
+  { id = "sleep", title = "sleep(0)",
+    kind = "ns", load = { "self" }, role = "sleep" },
+  { id = "channel", title = "channel hand-over",
+    kind = "ns", load = { "self" }, role = "channel" },
+}
+
+local servers = "echo sink exchange pingpong lines"
+
+-- `require` is what a program that wants TCP loads. `package` is Debian's
+-- name, for the version. `idle` is how many idle connections it can hold.
+rows.programs = {
+  { name = "C", roles = servers },
+  { name = "neap", lua = "lua5.4", require = { "neap", "neap.tcp" },
+    roles = servers .. " spawn sleep channel" },
+  { name = "luv", lua = "lua5.4", require = { "luv" }, package = "lua-luv",
+    roles = servers },
+  { name = "cqueues", lua = "lua5.4", package = "lua-cqueues",
+    require = { "cqueues", "cqueues.socket" },
+    roles = servers .. " spawn sleep channel" },
+  { name = "copas", lua = "lua5.1", require = { "copas" },
+    package = "lua-copas", roles = servers, idle = 1000 },
+  { name = "luasocket", lua = "lua5.4", require = { "socket" },
+    package = "lua-socket", roles = "pingpong lines" },
+}
+
+return rows

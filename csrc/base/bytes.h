@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ * A queue of bytes. Bytes that are taken at once never leave the scratch
+ * buffer that one thread's queues share: a queue borrows it to be filled, and
+ * what is still there when another queue wants it moves to memory of its
+ * own. So a queue that is empty holds no memory. */
+#ifndef NEAP_BASE_BYTES_H
+#define NEAP_BASE_BYTES_H
+
+#include <stddef.h>
+
+enum { SCRATCH_SIZE = 64 * 1024 };
+
+struct bytes {
+  char *data;
+  size_t head, tail, room; /* what is queued is data[head .. tail) */
+  struct scratch *lent;    /* data lies in it */
+};
+
+struct scratch {
+  struct bytes *user;
+  char data[SCRATCH_SIZE];
+};
+
+static inline size_t bytes_len(const struct bytes *b) {
+  return b->tail - b->head;
+}
+
+static inline char *bytes_head(const struct bytes *b) {
+  return b->data + b->head;
+}
+
+/* Room for n more bytes at the end, in memory of its own. Returns 0 or
+ * -ENOMEM, then nothing has changed. */
+int bytes_reserve(struct bytes *b, size_t n);
+
+/* Lets an empty queue be filled in the scratch buffer, after whoever uses it
+ * has moved out. Returns 0 or -ENOMEM. */
+int bytes_borrow(struct bytes *b, struct scratch *s);
+
+/* What lies in the scratch buffer moves to memory of its own. */
+int bytes_settle(struct bytes *b);
+
+/* Returns 0 or -ENOMEM, then nothing has changed. */
+int bytes_append(struct bytes *b, const void *data, size_t n);
+int bytes_prepend(struct bytes *b, const void *data, size_t n);
+
+/* Frees everything. */
+void bytes_free(struct bytes *b);
+
+/* Takes n bytes away; an empty queue lets go of its memory. */
+static inline void bytes_consume(struct bytes *b, size_t n) {
+  b->head += n;
+  if (b->head == b->tail)
+    bytes_free(b);
+}
+
+#endif

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+#include "io/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/util.h"
+
+enum {
+  READ_STEP = 16 * 1024,   /* the least room that is asked for */
+  READ_MOST = 1024 * 1024, /* and the most at once */
+  MAX_BLOCKS = 64          /* in one gather write */
+};
+
+/* ---- channels over a descriptor ---- */
+
+static ssize_t socket_read(struct channel *c, void *buf, size_t len) {
+  return sys_recv(c->fd, buf, len);
+}
+
+static ssize_t socket_write(struct channel *c, const struct iovec *iov,
+                            int n) {
+  return sys_sendv(c->fd, iov, n);
+}
+
+static int socket_shutdown(struct channel *c, int how) {
+  return sys_shutdown(c->fd, how);
+}
+
+static int fd_close(struct channel *c) {
+  return sys_close(c->fd);
+}
+
+/* Closes what nobody will take. */
+static void drop_fds(int *fds, int n) {
+  while (n > 0)
+    sys_close(fds[--n]);
+}
+
+static void keep_fds(struct stream *s, int *fds, int n, size_t received) {
+  struct passed **at, *p = NULL;
+  int total = n;
+  for (at = &s->passed; *at != NULL; at = &(*at)->next)
+    total += (*at)->count;
+  if (n > 0 && total <= FD_MAXPASS)
+    p = malloc(sizeof *p + (size_t)n * sizeof *fds);
+  if (p == NULL) {
+    s->fdslost = true;
+    drop_fds(fds, n);
+    return;
+  }
+  p->next = NULL;
+  p->at = s->received + received;
+  p->count = n;
+  memcpy(p->fds, fds, (size_t)n * sizeof *fds);
+  *at = p;
+}
+
+/* Descriptors may come with any byte: to read without taking them would lose
+ * them. */
+static ssize_t unix_read(struct channel *c, void *buf, size_t len) {
+  struct stream *s = container_of(c, struct stream, own);
+  int fds[FD_MAXPASS], nfds;
+  ssize_t n = sys_recvfds(c->fd, buf, len, fds, &nfds);
+  if (n >= 0 && nfds != 0)
+    keep_fds(s, fds, nfds, (size_t)n);
+  return n;
+}
+
+static ssize_t file_read(struct channel *c, void *buf, size_t len) {
+  return sys_read(c->fd, buf, len);
+}
+
+static ssize_t file_write(struct channel *c, const struct iovec *iov, int n) {
+  return sys_writev(c->fd, iov, n);
+}
+
+static int file_shutdown(struct channel *c, int how) {
+  (void)c;
+  (void)how;
+  return -ENOTSOCK;
+}
+
+static const struct channel_ops channels[] = {
+  [FD_SOCKET] = {.kind = "socket",
+                 .read = socket_read,
+                 .write = socket_write,
+                 .shutdown = socket_shutdown,
+                 .close = fd_close},
+  [FD_UNIX] = {.kind = "unix socket",
+               .read = unix_read,
+               .write = socket_write,
+               .shutdown = socket_shutdown,
+               .close = fd_close},
+  [FD_FILE] = {.kind = "file",
+               .read = file_read,
+               .write = file_write,
+               .shutdown = file_shutdown,
+               .close = fd_close},
+  [FD_OTHER] = {.kind = "descriptor",
+                .read = file_read,
+                .write = file_write,
+                .shutdown = file_shutdown,
+                .close = fd_close},
+};
+
+/* ---- opening, closing ---- */
+
+void stream_init(struct stream *s) {
+  memset(s, 0, sizeof *s);
+  watch_init(&s->watch, -1);
+  lock_init(&s->reader);
+  lock_init(&s->writer);
+  s->channel = &s->own;
+  s->timeout = SYS_FOREVER;
+  s->maxline = 64 * 1024;
+  s->maxread = 64 * 1024 * 1024;
+}
+
+void stream_open(struct stream *s, int fd, enum fd_kind kind,
+                 bool shortdrains) {
+  s->own.magic = CHANNEL_MAGIC;
+  s->own.version = CHANNEL_VERSION;
+  s->own.size = sizeof s->own;
+  s->own.ops = &channels[kind];
+  s->own.fd = fd;
+  s->own.shortdrains = shortdrains;
+  s->kind = (uint8_t)kind;
+  s->watch.fd = fd;
+  s->watch.ready = POLLER_IN | POLLER_OUT;
+  s->watch.plain = kind == FD_FILE;
+}
+
+static void wake_writers(struct stream *s, struct loop *l) {
+  while (!list_empty(&s->writer.queue))
+    loop_wake(l, container_of(s->writer.queue.next, struct wait, node),
+              ERR_CLOSED);
+}
+
+static void leave(struct stream *s, struct loop *l, bool closing) {
+  loop_drop(l, &s->watch, closing, ERR_CLOSED);
+  wake_writers(s, l);
+  s->watch.fd = -1;
+  bytes_free(&s->in);
+  bytes_free(&s->out);
+  while (s->passed != NULL) {
+    struct passed *p = s->passed;
+    s->passed = p->next;
+    drop_fds(p->fds, p->count);
+    free(p);
+  }
+}
+
+void stream_detach(struct stream *s, struct loop *l) {
+  leave(s, l, false);
+}
+
+int stream_close(struct stream *s, struct loop *l) {
+  if (!stream_isopen(s))
+    return 0;
+  leave(s, l, true);
+  return s->channel->ops->close(s->channel);
+}
+
+/* ---- receiving ---- */
+
+/* Where the next bytes go: the shared scratch buffer while the queue is short
+ * lived, memory of its own for what is long. Returns room, or -ENOMEM. */
+static ssize_t make_room(struct stream *s, struct scratch *scratch,
+                         size_t hint) {
+  struct bytes *in = &s->in;
+  size_t len = bytes_len(in);
+  if (len == 0 && hint <= SCRATCH_SIZE) {
+    if (bytes_borrow(in, scratch) < 0)
+      return -ENOMEM;
+  } else if (in->lent != NULL && len + READ_STEP <= SCRATCH_SIZE &&
+             len + hint <= SCRATCH_SIZE) {
+    memmove(in->data, bytes_head(in), len);
+    in->head = 0;
+    in->tail = len;
+  } else {
+    size_t more = hint < READ_STEP ? READ_STEP : hint;
+    if (bytes_reserve(in, more < READ_MOST ? more : READ_MOST) < 0)
+      return -ENOMEM;
+  }
+  return (ssize_t)(in->room - in->tail);
+}
+
+/* An edge is reported once: so whether more is there must be known. */
+static void after_read(struct stream *s, ssize_t n, size_t asked) {
+  struct watch *at = &s->watch;
+  unsigned special = POLLER_HUP | POLLER_ERR | POLLER_PRI;
+  if (n == -EAGAIN)
+    at->ready &= (uint8_t)~(POLLER_IN | POLLER_ERR | POLLER_PRI | POLLER_HUP);
+  else if (n > 0 && (size_t)n < asked && s->channel->shortdrains &&
+           !(at->ready & special))
+    at->ready &= (uint8_t)~POLLER_IN;
+}
+
+/* The failures after which there is nothing more to read. */
+static bool is_final(ssize_t err) {
+  return err != -EAGAIN && err != -ENOMEM && err != -ENOBUFS;
+}
+
+ssize_t stream_fill(struct stream *s, struct scratch *scratch, size_t hint) {
+  ssize_t room, n;
+  if (s->ended != 0)
+    return s->ended;
+  if (!(s->watch.ready & ~(unsigned)POLLER_OUT)) {
+    s->channel->want = POLLER_IN;
+    return -EAGAIN;
+  }
+  room = make_room(s, scratch, hint);
+  if (room < 0)
+    return room;
+  s->channel->want = POLLER_IN;
+  n = s->channel->ops->read(s->channel, s->in.data + s->in.tail, (size_t)room);
+  after_read(s, n, (size_t)room);
+  if (n > 0) {
+    s->in.tail += (size_t)n;
+    s->received += (uint64_t)n;
+    return n;
+  }
+  if (bytes_len(&s->in) == 0)
+    bytes_free(&s->in);
+  if (n == 0 || is_final(n))
+    s->ended = n == 0 ? ERR_EOF : (int)n;
+  return n == 0 ? ERR_EOF : n;
+}
+
+/* ---- looking for what is wanted ---- */
+
+static ssize_t at_the_end(const struct stream *s) {
+  return s->ended != 0 ? s->ended : -EAGAIN;
+}
+
+/* Where a search that began at `from` was left off, so that a line that comes
+ * a byte at a time is not searched again and again. */
+static size_t scan_begin(const struct stream *s, size_t from) {
+  return s->scanfrom == from && s->scanned > from ? s->scanned : from;
+}
+
+static void scan_end(struct stream *s, size_t from, size_t end) {
+  s->scanfrom = from;
+  s->scanned = end;
+}
+
+static ssize_t find_line(struct stream *s, const struct want *want,
+                         size_t from, size_t *len) {
+  const char *head = bytes_len(&s->in) > 0 ? bytes_head(&s->in) : NULL;
+  size_t have = bytes_len(&s->in), begin, end;
+  const char *lf = NULL;
+  begin = scan_begin(s, from);
+  if (begin < have)
+    lf = memchr(head + begin, '\n', have - begin);
+  end = lf != NULL ? (size_t)(lf - head) : have;
+  if (end - from > want->count)
+    return -EMSGSIZE;
+  scan_end(s, from, end);
+  if (lf == NULL && (s->ended != ERR_EOF || end == from))
+    return at_the_end(s);
+  *len = end - from;
+  if (lf == NULL)
+    return (ssize_t)end; /* the last line, which no LF ends */
+  if (want->kind == WANT_FULLLINE)
+    *len += 1;
+  else if (*len > 0 && head[end - 1] == '\r')
+    *len -= 1;
+  return (ssize_t)end + 1;
+}
+
+static ssize_t find_delimiter(struct stream *s, const struct want *want,
+                              size_t from, size_t *len) {
+  size_t have = bytes_len(&s->in);
+  size_t begin = scan_begin(s, from);
+  const char *head = have > 0 ? bytes_head(&s->in) : NULL;
+  const char *hit = NULL;
+  if (begin < have)
+    hit = memmem(head + begin, have - begin, want->delimiter, want->dlen);
+  if (hit == NULL) {
+    if (have - from > want->count)
+      return -EMSGSIZE;
+    /* the delimiter may have begun */
+    scan_end(s, from,
+             have - from >= want->dlen ? have - want->dlen + 1 : from);
+    return at_the_end(s);
+  }
+  *len = (size_t)(hit - head) - from + want->dlen;
+  return *len - want->dlen > want->count ? -EMSGSIZE : (ssize_t)(from + *len);
+}
+
+ssize_t stream_find(struct stream *s, const struct want *want, size_t from,
+                    size_t *len) {
+  size_t have = bytes_len(&s->in) - from;
+  switch (want->kind) {
+  case WANT_LINE:
+  case WANT_FULLLINE:
+    return find_line(s, want, from, len);
+  case WANT_UNTIL:
+    return find_delimiter(s, want, from, len);
+  case WANT_COUNT:
+    *len = want->count;
+    return have >= want->count ? (ssize_t)(from + want->count) : at_the_end(s);
+  case WANT_ALL:
+    if (have > want->count)
+      return -EMSGSIZE;
+    *len = have;
+    return s->ended == ERR_EOF ? (ssize_t)(from + have) : at_the_end(s);
+  }
+  return -EINVAL;
+}
+
+size_t stream_lacks(const struct stream *s, const struct want *want,
+                    size_t from) {
+  size_t have = bytes_len(&s->in) - from;
+  if (want->kind == WANT_COUNT && want->count > have)
+    return want->count - have;
+  return want->kind == WANT_ALL && have > 0 ? SCRATCH_SIZE : 1;
+}
+
+/* ---- sending ---- */
+
+/* One gather write: the queue first. Returns what the channel took. */
+static ssize_t send_once(struct stream *s, const struct iovec *iov, int n) {
+  struct iovec all[MAX_BLOCKS];
+  int count = 0;
+  size_t queued = bytes_len(&s->out);
+  s->channel->want = POLLER_OUT;
+  if (queued == 0)
+    return s->channel->ops->write(s->channel, iov,
+                                  n < MAX_BLOCKS ? n : MAX_BLOCKS);
+  all[count].iov_base = bytes_head(&s->out);
+  all[count++].iov_len = queued;
+  while (count < MAX_BLOCKS && count <= n) {
+    all[count] = iov[count - 1];
+    count++;
+  }
+  return s->channel->ops->write(s->channel, all, count);
+}
+
+ssize_t stream_send(struct stream *s, const struct iovec *iov, int n) {
+  size_t queued;
+  ssize_t sent;
+  if (!(s->watch.ready & (POLLER_OUT | POLLER_HUP | POLLER_ERR))) {
+    s->channel->want = POLLER_OUT;
+    return -EAGAIN;
+  }
+  sent = send_once(s, iov, n);
+  if (sent < 0) {
+    if (sent == -EAGAIN)
+      s->watch.ready &= (uint8_t)~POLLER_OUT;
+    return sent;
+  }
+  s->sent += (uint64_t)sent;
+  queued = bytes_len(&s->out);
+  if (queued == 0)
+    return sent;
+  bytes_consume(&s->out, (size_t)sent < queued ? (size_t)sent : queued);
+  return (size_t)sent > queued ? sent - (ssize_t)queued : 0;
+}
+
+/* ---- descriptors that were passed ---- */
+
+int stream_takefds(struct stream *s, int fds[FD_MAXPASS]) {
+  struct passed *p = s->passed;
+  uint64_t head = s->received - bytes_len(&s->in);
+  int n;
+  if (s->fdslost) {
+    s->fdslost = false;
+    return -EMSGSIZE;
+  }
+  if (p == NULL)
+    return 0;
+  if (head + 1 < p->at)
+    return -EBUSY;
+  n = p->count;
+  memcpy(fds, p->fds, (size_t)n * sizeof *fds);
+  if (head + 1 == p->at)
+    bytes_consume(&s->in, 1);
+  s->passed = p->next;
+  free(p);
+  return n;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ * A stream: a channel with a queue of bytes that were received and not yet
+ * taken, and one of bytes that were written and not yet sent. It never
+ * waits. */
+#ifndef NEAP_IO_STREAM_H
+#define NEAP_IO_STREAM_H
+
+#include "base/bytes.h"
+#include "io/channel.h"
+#include "loop/loop.h"
+
+enum stream_buffering { BUFFER_NO, BUFFER_LINE, BUFFER_FULL };
+
+/* Descriptors that came with one message over a Unix socket and were not yet
+ * taken: a list, of FD_MAXPASS descriptors in all. */
+struct passed {
+  struct passed *next;
+  uint64_t at; /* the stream's position after the bytes that carried them */
+  int count;
+  int fds[];
+};
+
+struct stream {
+  struct channel *channel;
+  struct channel own; /* what it points to, unless a session was put over it */
+  struct watch watch;
+  struct bytes in, out;
+  struct lock reader, writer;
+  uint64_t received, sent; /* bytes, in all */
+  int64_t timeout;         /* nanoseconds, or SYS_FOREVER */
+  size_t maxline, maxread;
+  size_t scanfrom, scanned; /* no delimiter in this part of the queue */
+  size_t outroom;          /* of `out` before it is sent */
+  struct passed *passed;
+  int ended;               /* ERR_EOF, or the failure that ended reading */
+  bool fdslost;            /* more came than the limit: they were closed */
+  uint8_t kind;            /* enum fd_kind */
+  uint8_t buffering;
+};
+
+/* What a read is to take. */
+enum want_kind { WANT_LINE, WANT_FULLLINE, WANT_COUNT, WANT_ALL, WANT_UNTIL };
+
+struct want {
+  enum want_kind kind;
+  size_t count;          /* WANT_COUNT; the limit of the others */
+  const char *delimiter; /* WANT_UNTIL */
+  size_t dlen;
+};
+
+/* A closed stream (no descriptor, no memory), with the default limits. */
+void stream_init(struct stream *s);
+
+/* The descriptor, which does not block, is the stream's from now on. It may
+ * be ready: that is found out by trying. */
+void stream_open(struct stream *s, int fd, enum fd_kind kind,
+                 bool shortdrains);
+
+static inline bool stream_isopen(const struct stream *s) {
+  return s->watch.fd >= 0;
+}
+
+/* Receives once: all that is there, up to a limit; more than `hint` bytes
+ * only if they come along. Returns the number, -EAGAIN, ERR_EOF, or what
+ * ended the stream. */
+ssize_t stream_fill(struct stream *s, struct scratch *scratch, size_t hint);
+
+/* Looks in the queue, from `from` bytes after its head, for what is wanted.
+ * Returns where it ends; *len gets the length without what is dropped (a
+ * line's end). -EAGAIN: not there yet; -EMSGSIZE: over its limit; ERR_EOF or
+ * the failure that ended the stream: it will never be there. */
+ssize_t stream_find(struct stream *s, const struct want *want, size_t from,
+                    size_t *len);
+
+/* How many more bytes are surely needed for what stream_find lacked. */
+size_t stream_lacks(const struct stream *s, const struct want *want,
+                    size_t from);
+
+/* Sends what it can of the queue and then of the n blocks. Returns how many
+ * bytes of the blocks were taken (possibly 0), or a failure before any was:
+ * -EAGAIN, -errno. */
+ssize_t stream_send(struct stream *s, const struct iovec *iov, int n);
+
+/* Takes the descriptors that came with the byte at the head of the queue, and
+ * that byte. Returns their number (0: none there), -EMSGSIZE if they were
+ * lost, -EBUSY if other bytes come first. */
+int stream_takefds(struct stream *s, int fds[FD_MAXPASS]);
+
+/* Lets go of the descriptor without closing it: it leaves the poller, and
+ * what was queued is freed. Who waits wakes with ERR_CLOSED. */
+void stream_detach(struct stream *s, struct loop *l);
+
+/* Lets go of descriptor and memory; who waits wakes with ERR_CLOSED. Harmless
+ * on a closed stream. Returns 0 or -errno. */
+int stream_close(struct stream *s, struct loop *l);
+
+#endif

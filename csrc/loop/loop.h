@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ * One thread's event loop: who waits for which descriptor, and until when.
+ * What happens only marks waits as ready; whoever owns them takes them from
+ * the queue. */
+#ifndef NEAP_LOOP_LOOP_H
+#define NEAP_LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "sys/clock.h"
+#include "sys/poller.h"
+
+enum wait_state { WAIT_IDLE, WAIT_WAITING, WAIT_READY };
+
+/* Held for a whole operation, across its waits: by one reader, by one writer.
+ * It goes to the first in the queue when its owner's operation ends. */
+struct lock {
+  struct wait *owner;
+  struct list queue;
+};
+
+/* Somebody who waits: a task, or the top level. */
+struct wait {
+  struct list node;      /* in the ready queue, or in a queue of waiters */
+  struct timer timer;    /* lazily moved: may lie before what is due */
+  struct wait **rd, **wr; /* where a watch points here, or NULL */
+  int64_t timeout;       /* of the call, from its first wait */
+  int64_t until;         /* that, as a time; 0 until the first wait */
+  size_t progress;       /* the operation's own */
+  const void *ticket;    /* the operation's own: what a waker must know */
+  struct lock *held;     /* until the operation ends */
+  const char *what;      /* what is waited for, in words */
+  int result;            /* how the last wait ended: 0 or a failure */
+  uint8_t state;
+  bool external;         /* something outside can end it */
+};
+
+/* A descriptor as the loop sees it. */
+struct watch {
+  struct wait *rd, *wr; /* who waits for IN, for OUT */
+  int fd;               /* -1: none */
+  uint32_t slot;        /* in the loop's table; 0: never armed */
+  uint8_t armed;        /* what the poller reports */
+  uint8_t ready;        /* what it reported, until taken back */
+  bool shared;          /* was passed, duplicated, or is not ours */
+  bool plain;           /* a regular file: always ready */
+  bool bell;            /* nobody waits: it is for loop->rang */
+};
+
+struct loop {
+  struct poller *poller;
+  struct heap timers;
+  struct list ready;     /* waits that are over */
+  struct slot *slots;    /* slot -> watch, with generations */
+  uint32_t nslots, freeslot;
+  uint32_t external;     /* waits that something outside can end */
+  unsigned char *mark;   /* 1 here, 0 in a child after fork */
+  int pid;               /* where there is no such page */
+  void (*expired)(struct loop *l, struct wait *w); /* a timer is due */
+  void (*rang)(struct loop *l, struct watch *at);  /* a bell's descriptor */
+};
+
+/* Returns 0 or -errno; -EINVAL for an unknown name of a poller. */
+int loop_open(struct loop *l, const char *poller);
+void loop_close(struct loop *l);
+
+/* In a child after fork: a poller of its own, in which nothing is armed yet;
+ * every watch is tried before it is waited for. Returns 0 or -errno. */
+int loop_reset(struct loop *l, const char *poller);
+
+/* Is this a child of the process that made the loop? */
+bool loop_forked(const struct loop *l);
+
+void watch_init(struct watch *at, int fd);
+void wait_init(struct wait *w);
+
+/* The wait becomes the watch's reader (POLLER_IN), writer (POLLER_OUT) or
+ * both. `once`: arm it for one report (descriptors that are not ours).
+ * Returns 0, or -errno if the poller refuses; -EBUSY if another waits. */
+int loop_wait_fd(struct loop *l, struct wait *w, struct watch *at,
+                 unsigned want, bool once);
+
+/* Calls l->rang whenever fd (an eventfd, a pipe) is readable, from loop_turn.
+ * Returns 0 or -errno. */
+int loop_bell(struct loop *l, struct watch *at);
+
+/* The wait is over when someone calls loop_wake. `external`: that can come
+ * from outside of those who wait here. */
+void loop_park(struct loop *l, struct wait *w, struct list *queue,
+               bool external);
+
+/* Ends a wait with this result: off whatever it waited on, to the end of the
+ * ready queue. Does nothing unless it is waiting. */
+void loop_wake(struct loop *l, struct wait *w, int result);
+
+static inline void lock_init(struct lock *k) {
+  k->owner = NULL;
+  list_init(&k->queue);
+}
+
+/* Takes the lock for this operation. Returns false if another has it. */
+static inline bool lock_take(struct lock *k, struct wait *w) {
+  if (k->owner == NULL) {
+    k->owner = w;
+    w->held = k;
+  }
+  return k->owner == w;
+}
+
+/* The operation is over: what it held goes to the next in the queue. */
+void loop_release(struct loop *l, struct wait *w);
+
+/* Someone outside can end this wait after all. */
+void loop_external(struct loop *l, struct wait *w);
+
+/* Ends a wait without a result: nobody will take it from the ready queue. */
+void loop_unwait(struct loop *l, struct wait *w);
+
+/* Takes a wait off everything, the ready queue too. */
+void loop_forget(struct loop *l, struct wait *w);
+
+/* The descriptor leaves the loop; who waits on it wakes with `result`. */
+void loop_drop(struct loop *l, struct watch *at, bool closing, int result);
+
+/* Moves the wait's timer nearer if it is due after `due`. */
+void loop_timer(struct loop *l, struct wait *w, int64_t due);
+
+/* Polls once, for at most `timeout` nanoseconds, less if a timer is due or
+ * something is ready. Returns 0 or -errno (-EINTR: a signal came). */
+int loop_turn(struct loop *l, int64_t timeout);
+
+/* Nanoseconds until the nearest timer; 0 if one is due or a wait is ready;
+ * SYS_FOREVER if there is none. */
+int64_t loop_due(const struct loop *l);
+
+#endif

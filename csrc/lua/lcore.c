@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT
+ * neap.core: the core of one Lua state, and what every binding shares. */
+#include "lua/ltask.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "lua/lresolve.h"
+#include "base/util.h"
+
+#define CORE_CLASS "neap.core"
+
+static const char core_key = 'k';
+
+/* ---- failures ---- */
+
+static int push_failure(lua_State *L, int err) {
+  char text[ERR_TEXTLEN], name[ERR_NAMELEN];
+  const char *what = lua_tostring(L, -1);
+  luaL_pushfail(L);
+  if (what != NULL)
+    lua_pushfstring(L, "%s: %s", what, err_text(err, text));
+  else
+    lua_pushstring(L, err_text(err, text));
+  lua_pushstring(L, err_name(err, name));
+  return 3;
+}
+
+int neap_fail(lua_State *L, int err, const char *what) {
+  lua_pushstring(L, what); /* nil for NULL */
+  return push_failure(L, err);
+}
+
+int neap_failf(lua_State *L, int err, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
+  return push_failure(L, err);
+}
+
+int neap_result(lua_State *L, int err, const char *what) {
+  if (err < 0)
+    return neap_fail(L, err, what);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* ---- arguments ---- */
+
+lua_Integer neap_checkint(lua_State *L, int arg, lua_Integer lo,
+                          lua_Integer hi) {
+  lua_Integer i = luaL_checkinteger(L, arg);
+  if (i < lo || i > hi)
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "must be in [%I, %I]", (LUAI_UACINT)lo,
+                                  (LUAI_UACINT)hi));
+  return i;
+}
+
+int64_t neap_opttimeout(lua_State *L, int arg) {
+  lua_Number s;
+  if (lua_isnoneornil(L, arg))
+    return SYS_FOREVER;
+  if (lua_type(L, arg) != LUA_TNUMBER)
+    luaL_typeerror(L, arg, "seconds, a number");
+  s = lua_tonumber(L, arg);
+  luaL_argcheck(L, s >= 0, arg, "negative or NaN seconds");
+  return s >= 9e9 ? SYS_FOREVER : (int64_t)ceil(s * 1e9);
+}
+
+int neap_checkfd(lua_State *L, int arg) {
+  luaL_Stream *file = luaL_testudata(L, arg, LUA_FILEHANDLE);
+  if (lua_type(L, arg) == LUA_TNUMBER)
+    return (int)neap_checkint(L, arg, 0, INT32_MAX);
+  if (file != NULL) {
+    luaL_argcheck(L, file->closef != NULL, arg, "the file is closed");
+    return fileno(file->f);
+  }
+  if (lua_type(L, arg) == LUA_TUSERDATA || lua_type(L, arg) == LUA_TTABLE) {
+    int fd;
+    if (luaL_getmetafield(L, arg, "__index") == LUA_TNIL &&
+        lua_type(L, arg) != LUA_TTABLE)
+      luaL_typeerror(L, arg, "descriptor");
+    lua_getfield(L, arg, "fileno");
+    if (!lua_isfunction(L, -1))
+      luaL_typeerror(L, arg, "descriptor");
+    lua_pushvalue(L, arg);
+    lua_call(L, 1, 1);
+    luaL_argcheck(L, lua_isinteger(L, -1), arg, "has no descriptor (closed?)");
+    fd = (int)lua_tointeger(L, -1);
+    lua_settop(L, -2);
+    return fd;
+  }
+  return luaL_typeerror(L, arg, "descriptor");
+}
+
+/* ---- classes ---- */
+
+void neap_setfuncs(lua_State *L, const luaL_Reg *functions) {
+  core_push(L);
+  luaL_setfuncs(L, functions, 1);
+}
+
+void neap_class(lua_State *L, const char *name, const luaL_Reg *meta,
+                const luaL_Reg *methods) {
+  luaL_newmetatable(L, name);
+  neap_setfuncs(L, meta);
+  lua_newtable(L);
+  neap_setfuncs(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}
+
+void *neap_checkclass(lua_State *L, int arg, const char *name) {
+  return luaL_checkudata(L, arg, name);
+}
+
+/* ---- the core ---- */
+
+void core_push(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key);
+}
+
+void core_value(lua_State *L, int n) {
+  core_push(L);
+  lua_getiuservalue(L, -1, n);
+  lua_remove(L, -2);
+}
+
+static void expired(struct loop *l, struct wait *w) {
+  struct task *t = container_of(w, struct task, w);
+  int64_t due = scope_due(t);
+  if (w->state != WAIT_WAITING)
+    return;
+  if (w->until < due)
+    due = w->until;
+  if (due <= sys_now())
+    loop_wake(l, w, -ETIMEDOUT);
+  else if (due != SYS_FOREVER)
+    loop_timer(l, w, due);
+}
+
+/* The state is closing (or the core could not be made): suspended tasks are
+ * unwound; no handler of theirs can wait any more. */
+static int core_gc(lua_State *L) {
+  struct core *c = lua_touserdata(L, 1);
+  if (c->closed)
+    return 0;
+  c->closed = true;
+  while (!list_empty(&c->tasks)) {
+    struct task *t = container_of(c->tasks.next, struct task, all);
+    list_remove(&t->all);
+    t->status = TASK_KILLED;
+    c->resetting = t;
+    lua_resetthread(t->co);
+    loop_forget(&c->loop, &t->w);
+  }
+  core_close_names(c);
+  loop_close(&c->loop);
+  free(c->scratch);
+  c->scratch = NULL;
+  return 0;
+}
+
+static void set_tables(lua_State *L, int core) {
+  static const int tables[] = {CORE_ANCHORS, CORE_MODULE, CORE_TRACES,
+                               CORE_NAMES};
+  size_t i;
+  for (i = 0; i < countof(tables); i++) {
+    lua_newtable(L);
+    if (tables[i] == CORE_NAMES) {
+      lua_createtable(L, 0, 1);
+      lua_pushliteral(L, "k");
+      lua_setfield(L, -2, "__mode");
+      lua_setmetatable(L, -2);
+    }
+    lua_setiuservalue(L, core, tables[i]);
+  }
+}
+
+/* The top level waits like a task; as such it is anchored like one. */
+static void make_main(lua_State *L, struct core *c) {
+  struct task *t = lua_newuserdatauv(L, sizeof *t, 1);
+  memset(t, 0, sizeof *t);
+  wait_init(&t->w);
+  list_init(&t->all);
+  list_init(&t->ingroup);
+  list_init(&t->joiners);
+  t->core = c;
+  t->status = TASK_LIVE;
+  luaL_setmetatable(L, TASK_CLASS);
+  core_value(L, CORE_ANCHORS);
+  lua_insert(L, -2);
+  t->ref = luaL_ref(L, -2);
+  lua_pop(L, 1);
+  c->main = t;
+}
+
+static void make_core(lua_State *L) {
+  static const luaL_Reg meta[] = {{"__gc", core_gc}, {NULL, NULL}};
+  struct core *c = lua_newuserdatauv(L, sizeof *c, CORE_VALUES);
+  int err, at = lua_gettop(L);
+  memset(c, 0, sizeof *c);
+  list_init(&c->tasks);
+  list_init(&c->batch);
+  err = loop_open(&c->loop, getenv("NEAP_POLLER"));
+  c->loop.expired = expired;
+  luaL_newmetatable(L, CORE_CLASS);
+  luaL_setfuncs(L, meta, 0);
+  lua_setmetatable(L, -2);
+  if (err < 0)
+    luaL_error(L, err == -EINVAL ? "NEAP_POLLER names no poller of this "
+                                   "system (epoll, poll)"
+                                 : "the poller cannot be opened");
+  lua_pushvalue(L, at);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
+  set_tables(L, at);
+}
+
+/* attach(module): where onerror is looked up. */
+static int l_attach(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  core_push(L);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, CORE_MODULE);
+  return 0;
+}
+
+#if LUA_VERSION_NUM != 504 || LUA_VERSION_RELEASE_NUM < 50404
+#error "neap needs Lua 5.4.4 or later"
+#endif
+
+/* The interpreter's own words, where it exports them. */
+extern const char lua_ident[] __attribute__((weak));
+
+/* Before 5.4.4 handlers of <close> could not wait in all the places where
+ * ours do. */
+static void check_version(lua_State *L) {
+  const char *at = NULL;
+  luaL_checkversion(L);
+  if (lua_ident != NULL)
+    at = strstr(lua_ident, "Lua 5.4.");
+  if (at != NULL && at[8] >= '0' && at[8] <= '3' &&
+      !(at[9] >= '0' && at[9] <= '9'))
+    luaL_error(L, "neap needs Lua 5.4.4 or later, this is %c.%c.%c", '5', '4',
+               at[8]);
+}
+
+__attribute__((visibility("default"))) int luaopen_neap_core(lua_State *L);
+
+int luaopen_neap_core(lua_State *L) {
+  static void (*const opens[])(lua_State *) = {
+    neap_open_task, neap_open_scope, neap_open_group, neap_open_trace,
+    neap_open_coroutine, neap_open_wait, neap_open_host,
+    neap_open_stream, neap_open_connect, neap_open_listener,
+    neap_open_resolve,
+  };
+  static const luaL_Reg functions[] = {{"attach", l_attach}, {NULL, NULL}};
+  size_t i;
+  check_version(L);
+  make_core(L);
+  lua_newtable(L);
+  neap_setfuncs(L, functions);
+  for (i = 0; i < countof(opens); i++)
+    opens[i](L);
+  core_push(L);
+  make_main(L, lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return 1;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT
+ * Reading from a stream. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "lua/lstream.h"
+
+enum { FILL_COST = 8 }; /* of the budget, for a system call */
+
+/* ---- formats ---- */
+
+static void parse_format(lua_State *L, int arg, const struct stream *s,
+                         struct want *want) {
+  const char *f;
+  if (lua_type(L, arg) == LUA_TNUMBER) {
+    lua_Integer n = luaL_checkinteger(L, arg);
+    luaL_argcheck(L, n >= 0, arg, "negative count");
+    want->kind = WANT_COUNT;
+    want->count = (size_t)n;
+    return;
+  }
+  f = luaL_checkstring(L, arg);
+  if (*f == '*')
+    f++; /* as in io */
+  switch (*f) {
+  case 'l':
+  case 'L':
+    want->kind = *f == 'l' ? WANT_LINE : WANT_FULLLINE;
+    want->count = s->maxline;
+    break;
+  case 'a':
+    want->kind = WANT_ALL;
+    want->count = s->maxread;
+    break;
+  default:
+    luaL_argerror(L, arg, "format must be \"l\", \"L\", \"a\" or a count");
+  }
+}
+
+/* Where the formats lie: arguments from `first` to `last`, or upvalues. */
+struct formats {
+  int first, last;
+};
+
+static struct formats arguments(lua_State *L) {
+  struct formats f = {2, lua_gettop(L)};
+  return f;
+}
+
+/* ---- the one loop that all reads share ---- */
+
+/* Looks for all that is wanted. Returns where it ends, or what lacks: then
+ * *lacks says how much. */
+static ssize_t find_all(lua_State *L, struct stream *s, struct formats f,
+                        size_t *lacks) {
+  ssize_t end = 0;
+  int i;
+  for (i = f.first; i <= f.last && end >= 0; i++) {
+    struct want want;
+    size_t from = (size_t)end, len;
+    parse_format(L, i, s, &want);
+    end = stream_find(s, &want, from, &len);
+    if (end == -EAGAIN)
+      *lacks = stream_lacks(s, &want, from);
+  }
+  return end;
+}
+
+/* Everything is there: pushed first, and taken only when nothing can raise. */
+static int push_all(lua_State *L, struct stream *s, struct formats f) {
+  ssize_t end = 0;
+  int i;
+  luaL_checkstack(L, f.last - f.first + 1, "too many formats");
+  for (i = f.first; i <= f.last; i++) {
+    struct want want;
+    size_t from = (size_t)end, len;
+    parse_format(L, i, s, &want);
+    end = stream_find(s, &want, from, &len);
+    lua_pushlstring(L, bytes_len(&s->in) > 0 ? bytes_head(&s->in) + from : "",
+                    len);
+  }
+  bytes_consume(&s->in, (size_t)end);
+  s->scanfrom = s->scanned = 0;
+  return f.last - f.first + 1;
+}
+
+/* One more attempt to have what lacks. Returns 0 to look again, OP_WAIT, or
+ * the number of a failure's results. */
+static int fill(lua_State *L, struct core *c, struct wait *w, struct stream *s,
+                size_t lacks, const char *operation) {
+  ssize_t n = stream_fill(s, c->scratch, lacks);
+  if (n == -EAGAIN)
+    return lstream_await(L, c, w, s, operation);
+  if (n == -ENOMEM || n == -ENOBUFS)
+    return lstream_fail(L, s, (int)n, operation);
+  c->budget -= FILL_COST;
+  return c->budget < 0 && n > 0 ? lstream_turn(c, w) : 0;
+}
+
+/* How every reading step begins. Returns 0, or the number of results. */
+static int begin(lua_State *L, struct wait *w, struct stream *s,
+                 const char *operation) {
+  if (!stream_isopen(s))
+    return neap_fail(L, ERR_CLOSED, NULL);
+  if (w->result < 0)
+    return lstream_fail(L, s, w->result, operation);
+  if (!lock_take(&s->reader, w)) {
+    luaL_pushfail(L);
+    lua_pushfstring(L, "%s: another task is reading this stream", operation);
+    lua_pushliteral(L, "EBUSY");
+    return 3;
+  }
+  return 0;
+}
+
+static int read_formats(lua_State *L, struct core *c, struct wait *w,
+                        struct stream *s, struct formats f) {
+  int r = begin(L, w, s, "read");
+  while (r == 0) {
+    size_t lacks = 1;
+    ssize_t end = find_all(L, s, f, &lacks);
+    if (end >= 0)
+      return push_all(L, s, f);
+    if (end != -EAGAIN)
+      return lstream_fail(L, s, (int)end, "read");
+    r = fill(L, c, w, s, lacks, "read");
+  }
+  return r;
+}
+
+static int read_step(lua_State *L, struct core *c, struct wait *w) {
+  return read_formats(L, c, w, lua_touserdata(L, 1), arguments(L));
+}
+
+static const struct op read_op = {"read", read_step, NULL};
+
+static int l_read(lua_State *L) {
+  struct core *c = neap_core(L);
+  struct stream *s = lstream_open(L, c);
+  int i;
+  if (s == NULL)
+    return 3;
+  if (lua_gettop(L) == 1)
+    lua_pushliteral(L, "l");
+  for (i = 2; i <= lua_gettop(L); i++) {
+    struct want want;
+    parse_format(L, i, s, &want);
+  }
+  if (s->reader.owner == NULL)
+    s->scanfrom = s->scanned = 0;
+  return neap_op(L, &read_op, s->timeout);
+}
+
+/* ---- lines ---- */
+
+/* An iterator raises on a failure, as file:lines does; the end ends it. The
+ * values of the read lie on top of the stack. */
+static int iterated(lua_State *L, int n) {
+  if (n != 3 || !lua_isnil(L, -3))
+    return n;
+  if (strcmp(lua_tostring(L, -1), "EOF") == 0)
+    return 0;
+  lua_pop(L, 1);
+  return lua_error(L);
+}
+
+static int lines_step(lua_State *L, struct core *c, struct wait *w) {
+  struct stream *s = lua_touserdata(L, 1);
+  int n = read_formats(L, c, w, s, arguments(L));
+  if (n == OP_WAIT)
+    return n;
+  if (w->held != NULL)
+    loop_release(&c->loop, w);
+  return iterated(L, n);
+}
+
+static const struct op lines_op = {"lines", lines_step, NULL};
+
+enum { FIRST_FORMAT = 4 }; /* upvalues: core, stream, count, formats */
+
+/* The plain case: one line that is there already. */
+static bool next_line(lua_State *L, struct core *c, struct stream *s) {
+  struct want want = {WANT_LINE, s->maxline, NULL, 0};
+  ssize_t end;
+  size_t len;
+  if (bytes_len(&s->in) == 0 || s->reader.owner != NULL || --c->budget < 0)
+    return false;
+  task_maywait(L, c, "lines");
+  s->scanfrom = s->scanned = 0;
+  end = stream_find(s, &want, 0, &len);
+  if (end < 0)
+    return false;
+  lua_pushlstring(L, bytes_head(&s->in), len);
+  bytes_consume(&s->in, (size_t)end);
+  return true;
+}
+
+static int lines_next(lua_State *L) {
+  struct core *c = neap_core(L);
+  struct stream *s = lua_touserdata(L, lua_upvalueindex(2));
+  int i, n = (int)lua_tointeger(L, lua_upvalueindex(3));
+  if (n == 0 && next_line(L, c, s))
+    return 1;
+  lua_settop(L, 0);
+  luaL_checkstack(L, n + 4, "too many formats");
+  lua_pushvalue(L, lua_upvalueindex(2));
+  if (n == 0)
+    lua_pushliteral(L, "l");
+  for (i = 0; i < n; i++)
+    lua_pushvalue(L, lua_upvalueindex(FIRST_FORMAT + i));
+  if (!stream_isopen(s))
+    return luaL_error(L, "closed");
+  if (s->reader.owner == NULL)
+    s->scanfrom = s->scanned = 0;
+  return neap_op(L, &lines_op, s->timeout);
+}
+
+static int l_lines(lua_State *L) {
+  struct core *c = neap_core(L);
+  struct stream *s = lstream_check(L, c);
+  int i, n = lua_gettop(L) - 1;
+  luaL_argcheck(L, n <= 250, 252, "too many formats");
+  for (i = 2; i <= n + 1; i++) {
+    struct want want;
+    parse_format(L, i, s, &want);
+  }
+  if (n == 1 && lua_type(L, 2) == LUA_TSTRING &&
+      strcmp(lua_tostring(L, 2), "l") == 0)
+    n = 0;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_pushinteger(L, n);
+  lua_insert(L, 3);
+  lua_settop(L, 3 + n);
+  lua_pushcclosure(L, lines_next, 3 + n);
+  return 1;
+}
+
+/* ---- receive, readuntil, peek, unread ---- */
+
+static int receive_step(lua_State *L, struct core *c, struct wait *w) {
+  struct stream *s = lua_touserdata(L, 1);
+  int r = begin(L, w, s, "receive");
+  while (r == 0) {
+    size_t n = bytes_len(&s->in);
+    if (n > 0) {
+      size_t max = (size_t)lua_tointeger(L, 2);
+      n = n < max ? n : max;
+      lua_pushlstring(L, bytes_head(&s->in), n);
+      bytes_consume(&s->in, n);
+      return 1;
+    }
+    if (s->ended != 0)
+      return lstream_fail(L, s, s->ended, "receive");
+    r = fill(L, c, w, s, 1, "receive");
+  }
+  return r;
+}
+
+static int l_receive(lua_State *L) {
+  static const struct op op = {"receive", receive_step, NULL};
+  struct stream *s = lstream_open(L, neap_core(L));
+  if (s == NULL)
+    return 3;
+  if (lua_isnoneornil(L, 2)) {
+    lua_settop(L, 1);
+    lua_pushinteger(L, LUA_MAXINTEGER);
+  } else {
+    neap_checkint(L, 2, 1, LUA_MAXINTEGER);
+  }
+  return neap_op(L, &op, s->timeout);
+}
+
+static int until_step(lua_State *L, struct core *c, struct wait *w) {
+  struct stream *s = lua_touserdata(L, 1);
+  struct want want = {.kind = WANT_UNTIL};
+  int r = begin(L, w, s, "readuntil");
+  want.delimiter = lua_tolstring(L, 2, &want.dlen);
+  want.count = (size_t)lua_tointeger(L, 3);
+  while (r == 0) {
+    size_t len;
+    ssize_t end = stream_find(s, &want, 0, &len);
+    if (end >= 0) {
+      lua_pushlstring(L, bytes_head(&s->in), len);
+      bytes_consume(&s->in, (size_t)end);
+      return 1;
+    }
+    if (end != -EAGAIN)
+      return lstream_fail(L, s, (int)end, "readuntil");
+    r = fill(L, c, w, s, 1, "readuntil");
+  }
+  return r;
+}
+
+/* readuntil(delimiter, max): max counts what comes before it. */
+static int l_readuntil(lua_State *L) {
+  static const struct op op = {"readuntil", until_step, NULL};
+  struct stream *s = lstream_open(L, neap_core(L));
+  size_t len;
+  if (s == NULL)
+    return 3;
+  luaL_checklstring(L, 2, &len);
+  luaL_argcheck(L, len > 0, 2, "empty delimiter");
+  if (lua_isnoneornil(L, 3)) {
+    lua_settop(L, 2);
+    lua_pushinteger(L, (lua_Integer)s->maxline);
+  } else {
+    neap_checkint(L, 3, 0, LUA_MAXINTEGER);
+  }
+  if (s->reader.owner == NULL)
+    s->scanfrom = s->scanned = 0;
+  return neap_op(L, &op, s->timeout);
+}
+
+static int peek_step(lua_State *L, struct core *c, struct wait *w) {
+  struct stream *s = lua_touserdata(L, 1);
+  size_t n = (size_t)lua_tointeger(L, 2);
+  int r = begin(L, w, s, "peek");
+  while (r == 0) {
+    size_t have = bytes_len(&s->in);
+    if (have >= n) {
+      lua_pushlstring(L, n > 0 ? bytes_head(&s->in) : "", n);
+      return 1;
+    }
+    if (s->ended != 0)
+      return lstream_fail(L, s, s->ended, "peek");
+    r = fill(L, c, w, s, n - have, "peek");
+  }
+  return r;
+}
+
+static int l_peek(lua_State *L) {
+  static const struct op op = {"peek", peek_step, NULL};
+  struct stream *s = lstream_open(L, neap_core(L));
+  if (s == NULL)
+    return 3;
+  neap_checkint(L, 2, 0, LUA_MAXINTEGER);
+  return neap_op(L, &op, s->timeout);
+}
+
+static int l_unread(lua_State *L) {
+  struct stream *s = lstream_open(L, neap_core(L));
+  size_t len;
+  const char *data;
+  if (s == NULL)
+    return 3;
+  data = luaL_checklstring(L, 2, &len);
+  if (bytes_prepend(&s->in, data, len) < 0)
+    return neap_fail(L, -ENOMEM, "unread");
+  s->scanfrom = s->scanned = 0;
+  lua_settop(L, 1);
+  return 1;
+}
+
+const luaL_Reg lread_methods[] = {
+  {"read", l_read},           {"lines", l_lines}, {"receive", l_receive},
+  {"readuntil", l_readuntil}, {"peek", l_peek},   {"unread", l_unread},
+  {NULL, NULL}};

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT
+ * The class of streams: making, naming, tuning and closing them. */
+#include "lua/lstream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "lua/laddr.h"
+#include "sys/addr.h"
+#include "sys/sock.h"
+
+struct stream *lstream_new(lua_State *L, struct core *c) {
+  struct stream *s;
+  if (c->scratch == NULL)
+    c->scratch = calloc(1, sizeof *c->scratch);
+  if (c->scratch == NULL)
+    luaL_error(L, "not enough memory");
+  s = lua_newuserdatauv(L, sizeof *s, 0);
+  stream_init(s);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, c->streams);
+  lua_setmetatable(L, -2);
+  return s;
+}
+
+/* By the metatable's address: cheaper than by its name, and this is on the
+ * way of every line. */
+struct stream *lstream_check(lua_State *L, struct core *c) {
+  void *u = lua_touserdata(L, 1);
+  if (u != NULL && lua_getmetatable(L, 1)) {
+    bool same = lua_topointer(L, -1) == c->streams;
+    lua_pop(L, 1);
+    if (same)
+      return u;
+  }
+  luaL_typeerror(L, 1, STREAM_CLASS);
+  return NULL;
+}
+
+struct stream *lstream_open(lua_State *L, struct core *c) {
+  struct stream *s = lstream_check(L, c);
+  if (stream_isopen(s))
+    return s;
+  neap_fail(L, ERR_CLOSED, NULL);
+  return NULL;
+}
+
+int lstream_fail(lua_State *L, const struct stream *s, int err,
+                 const char *operation) {
+  char text[ADDR_TEXTLEN];
+  struct addr peer;
+  if (err == ERR_EOF || err == ERR_CLOSED)
+    return neap_fail(L, err, NULL);
+  if (s->watch.fd < 0 || s->kind > FD_UNIX ||
+      sock_peername(s->watch.fd, &peer) < 0)
+    return neap_fail(L, err, operation);
+  addr_text(&peer, text);
+  return *text == '\0' ? neap_fail(L, err, operation)
+                       : neap_failf(L, err, "%s %s", operation, text);
+}
+
+int lstream_await(lua_State *L, struct core *c, struct wait *w,
+                  struct stream *s, const char *operation) {
+  int err = await_watch(c, w, &s->watch, s->channel->want);
+  return err < 0 ? lstream_fail(L, s, err, operation) : OP_WAIT;
+}
+
+int lstream_turn(struct core *c, struct wait *w) {
+  await_wake(c, w, NULL, true);
+  loop_wake(&c->loop, w, 0);
+  return OP_WAIT;
+}
+
+static size_t option_size(lua_State *L, int arg, const char *name,
+                          size_t otherwise) {
+  lua_Integer n;
+  int isint;
+  if (lua_getfield(L, arg, name) == LUA_TNIL) {
+    lua_pop(L, 1);
+    return otherwise;
+  }
+  n = lua_tointegerx(L, -1, &isint);
+  if (!isint || lua_type(L, -1) != LUA_TNUMBER || n < 1)
+    luaL_error(L, "option '%s' must be a positive integer", name);
+  lua_pop(L, 1);
+  return (size_t)n;
+}
+
+void lstream_options(lua_State *L, int arg, struct stream *s) {
+  if (lua_isnoneornil(L, arg))
+    return;
+  s->maxline = option_size(L, arg, "maxline", s->maxline);
+  s->maxread = option_size(L, arg, "maxread", s->maxread);
+  lua_getfield(L, arg, "timeout");
+  s->timeout = neap_opttimeout(L, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
+int lstream_name(lua_State *L, int fd, bool peer) {
+  struct addr a;
+  int err = peer ? sock_peername(fd, &a) : sock_name(fd, &a);
+  return err < 0 ? neap_fail(L, err, peer ? "getpeername" : "getsockname")
+                 : laddr_push(L, &a);
+}
+
+/* ---- methods ---- */
+
+static int l_settimeout(lua_State *L) {
+  struct stream *s = lstream_open(L, neap_core(L));
+  if (s == NULL)
+    return 3;
+  s->timeout = neap_opttimeout(L, 2);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int l_gettimeout(lua_State *L) {
+  struct stream *s = lstream_open(L, neap_core(L));
+  if (s == NULL)
+    return 3;
+  if (s->timeout == SYS_FOREVER)
+    return 0;
+  lua_pushnumber(L, (lua_Number)s->timeout / 1e9);
+  return 1;
+}
+
+static int name_of(lua_State *L, bool peer) {
+  struct stream *s = lstream_open(L, neap_core(L));
+  return s == NULL ? 3 : lstream_name(L, s->watch.fd, peer);
+}
+
+static int l_getsockname(lua_State *L) {
+  return name_of(L, false);
+}
+
+static int l_getpeername(lua_State *L) {
+  return name_of(L, true);
+}
+
+static int l_setsockopt(lua_State *L) {
+  struct stream *s = lstream_open(L, neap_core(L));
+  int n;
+  if (s == NULL)
+    return 3;
+  n = lsockopt_set(L, s->watch.fd, 2);
+  if (n == 3)
+    return n;
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int l_getsockopt(lua_State *L) {
+  struct stream *s = lstream_open(L, neap_core(L));
+  return s == NULL ? 3 : lsockopt_get(L, s->watch.fd, 2);
+}
+
+static int l_fileno(lua_State *L) {
+  struct stream *s = lstream_open(L, neap_core(L));
+  if (s == NULL)
+    return 3;
+  s->watch.shared = true; /* it may be duplicated now */
+  lua_pushinteger(L, s->watch.fd);
+  return 1;
+}
+
+/* detach(): the descriptor, and what was received but not yet read. */
+static int l_detach(lua_State *L) {
+  struct core *c = neap_core(L);
+  struct stream *s = lstream_open(L, c);
+  if (s == NULL)
+    return 3;
+  if (bytes_len(&s->out) > 0)
+    return neap_fail(L, -EBUSY, "detach: flush first");
+  lua_pushinteger(L, s->watch.fd);
+  lua_pushlstring(L, bytes_len(&s->in) > 0 ? bytes_head(&s->in) : "",
+                  bytes_len(&s->in));
+  stream_detach(s, &c->loop);
+  return 2;
+}
+
+static int l_counters(lua_State *L) {
+  struct stream *s = lstream_check(L, neap_core(L));
+  lua_pushinteger(L, (lua_Integer)s->received);
+  lua_pushinteger(L, (lua_Integer)s->sent);
+  return 2;
+}
+
+static int l_pending(lua_State *L) {
+  struct stream *s = lstream_open(L, neap_core(L));
+  if (s == NULL)
+    return 3;
+  lua_pushinteger(L, (lua_Integer)bytes_len(&s->in));
+  return 1;
+}
+
+static int l_isopen(lua_State *L) {
+  lua_pushboolean(L, stream_isopen(lstream_check(L, neap_core(L))));
+  return 1;
+}
+
+static int l_tostring(lua_State *L) {
+  struct stream *s = lstream_check(L, neap_core(L));
+  if (!stream_isopen(s))
+    lua_pushliteral(L, STREAM_CLASS " (closed)");
+  else
+    lua_pushfstring(L, STREAM_CLASS " (%s %d)", s->channel->ops->kind,
+                    s->watch.fd);
+  return 1;
+}
+
+/* ---- shutdown ---- */
+
+enum { SHUTDOWN_READ, SHUTDOWN_WRITE, SHUTDOWN_BOTH };
+
+static int shutdown_step(lua_State *L, struct core *c, struct wait *w) {
+  struct stream *s = lua_touserdata(L, 1);
+  int err, how = (int)lua_tointeger(L, 2);
+  if (!stream_isopen(s))
+    return neap_fail(L, ERR_CLOSED, NULL);
+  if (w->result < 0)
+    return lstream_fail(L, s, w->result, "shutdown");
+  if (how != SHUTDOWN_READ && !lock_take(&s->writer, w)) {
+    await_wake(c, w, &s->writer.queue, true);
+    return OP_WAIT;
+  }
+  while (how != SHUTDOWN_READ && bytes_len(&s->out) > 0) {
+    ssize_t n = stream_send(s, NULL, 0);
+    if (n == -EAGAIN)
+      return lstream_await(L, c, w, s, "shutdown");
+    if (n < 0)
+      return lstream_fail(L, s, (int)n, "shutdown");
+  }
+  err = s->channel->ops->shutdown(s->channel, how);
+  if (err < 0)
+    return lstream_fail(L, s, err, "shutdown");
+  if (how != SHUTDOWN_WRITE && s->ended == 0)
+    s->watch.ready |= POLLER_IN; /* the end is there to be read */
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int l_shutdown(lua_State *L) {
+  static const struct op op = {"shutdown", shutdown_step, NULL};
+  static const char *const hows[] = {"r", "w", "rw", NULL};
+  struct stream *s = lstream_open(L, neap_core(L));
+  if (s == NULL)
+    return 3;
+  lua_pushinteger(L, luaL_checkoption(L, 2, NULL, hows));
+  lua_replace(L, 2);
+  lua_settop(L, 2);
+  return neap_op(L, &op, s->timeout);
+}
+
+/* ---- close ---- */
+
+/* Slot 2, once it is there: the error that interrupted the flush. */
+static int close_step(lua_State *L, struct core *c, struct wait *w) {
+  struct stream *s = lua_touserdata(L, 1);
+  ssize_t n = w->result;
+  if (lua_gettop(L) >= 2)
+    return lua_error(L);
+  while (n == 0 && stream_isopen(s) && bytes_len(&s->out) > 0) {
+    n = stream_send(s, NULL, 0);
+    if (n == -EAGAIN && s->watch.wr == NULL)
+      return lstream_await(L, c, w, s, "close");
+    n = n > 0 ? 0 : n;
+  }
+  if (!stream_isopen(s))
+    n = 0;
+  else if (n < 0)
+    lstream_fail(L, s, (int)n, "close");
+  stream_close(s, &c->loop);
+  if (n < 0)
+    return 3;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static void close_interrupted(lua_State *L, struct core *c, struct wait *w) {
+  (void)w;
+  stream_close(lua_touserdata(L, 1), &c->loop);
+  lua_replace(L, 2);
+  lua_settop(L, 2);
+}
+
+static int l_close(lua_State *L) {
+  static const struct op op = {"close", close_step, close_interrupted};
+  struct core *c = neap_core(L);
+  struct stream *s = lstream_check(L, c);
+  int err;
+  if (stream_isopen(s) && bytes_len(&s->out) > 0 && !loop_forked(&c->loop) &&
+      task_canwait(L, c)) {
+    lua_settop(L, 1);
+    return neap_op(L, &op, s->timeout);
+  }
+  err = stream_close(s, &c->loop);
+  return neap_result(L, err, "close");
+}
+
+/* As __close: a failed flush has nobody to go to but a raise would hide the
+ * error that is passing. */
+static int l_gc(lua_State *L) {
+  struct core *c = neap_core(L);
+  stream_close(lstream_check(L, c), &c->loop);
+  return 0;
+}
+
+/* ---- adopting ---- */
+
+/* stream(fd, options): takes the descriptor over. */
+static int l_adopt(lua_State *L) {
+  struct core *c = neap_core(L);
+  int fd = neap_checkfd(L, 1);
+  struct stream *s = lstream_new(L, c);
+  int err, kind = sys_kind(fd);
+  lstream_options(L, 2, s);
+  if (kind < 0)
+    return neap_failf(L, kind, "stream %d", fd);
+  err = kind == FD_FILE ? 0 : sys_nonblock(fd);
+  if (err < 0)
+    return neap_failf(L, err, "stream %d", fd);
+  stream_open(s, fd, (enum fd_kind)kind, false);
+  s->watch.shared = true; /* who knows its duplicates? */
+  return 1;
+}
+
+void neap_open_stream(lua_State *L) {
+  static const luaL_Reg functions[] = {{"adopt", l_adopt}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", l_gc},
+                                  {"__close", l_close},
+                                  {"__tostring", l_tostring},
+                                  {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+    {"settimeout", l_settimeout},   {"gettimeout", l_gettimeout},
+    {"getsockname", l_getsockname}, {"getpeername", l_getpeername},
+    {"setsockopt", l_setsockopt},   {"getsockopt", l_getsockopt},
+    {"fileno", l_fileno},           {"detach", l_detach},
+    {"counters", l_counters},       {"pending", l_pending},
+    {"isopen", l_isopen},           {"shutdown", l_shutdown},
+    {"close", l_close},             {NULL, NULL}};
+  struct core *c;
+  core_push(L);
+  c = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  neap_class(L, STREAM_CLASS, meta, methods);
+  luaL_getmetatable(L, STREAM_CLASS);
+  c->streams = lua_topointer(L, -1);
+  lua_getfield(L, -1, "__index");
+  neap_setfuncs(L, lread_methods);
+  neap_setfuncs(L, lwrite_methods);
+  neap_setfuncs(L, lpass_methods);
+  lua_pop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, c->streams);
+  lwrite_open(L);
+  neap_setfuncs(L, functions);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * Streams as userdata: what the files of their methods share. */
+#ifndef NEAP_LUA_LSTREAM_H
+#define NEAP_LUA_LSTREAM_H
+
+#include "io/stream.h"
+#include "lua/ltask.h"
+#include "lua/lsockopt.h"
+
+#define STREAM_CLASS "neap.stream"
+
+/* A closed stream, pushed; stream_open makes it one that is open. */
+struct stream *lstream_new(lua_State *L, struct core *c);
+
+/* The stream at slot 1; raises if that is none. */
+struct stream *lstream_check(lua_State *L, struct core *c);
+
+/* The same if it is open; else NULL, and nil, "closed", "ECLOSED" pushed. */
+struct stream *lstream_open(lua_State *L, struct core *c);
+
+/* Pushes nil, "operation address: text", code; returns 3. */
+int lstream_fail(lua_State *L, const struct stream *s, int err,
+                 const char *operation);
+
+/* timeout, maxline, maxread of the options table at `arg` (nil: none). */
+void lstream_options(lua_State *L, int arg, struct stream *s);
+
+/* Waits for what the channel lacks. Returns OP_WAIT, or a failure's results. */
+int lstream_await(lua_State *L, struct core *c, struct wait *w,
+                  struct stream *s, const char *operation);
+
+/* Gives way, then goes on: for a step that was long. */
+int lstream_turn(struct core *c, struct wait *w);
+
+/* Pushes ip, port or a path. Returns the number of values, or a failure's. */
+int lstream_name(lua_State *L, int fd, bool peer);
+
+/* The methods, by file. */
+extern const luaL_Reg lread_methods[], lwrite_methods[], lpass_methods[];
+void lwrite_open(lua_State *L);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ * Tasks: what runs, what it waits for, and what may interrupt it. */
+#ifndef NEAP_LUA_LTASK_H
+#define NEAP_LUA_LTASK_H
+
+#include "base/bytes.h"
+#include "lua/neap.h"
+
+#define TASK_CLASS "neap.task"
+#define GROUP_CLASS "neap.group"
+#define SCOPE_CLASS "neap.timeout"
+#define CANCELLED_CLASS "neap.cancelled"
+
+enum task_status {
+  TASK_NEW,      /* never ran */
+  TASK_LIVE,
+  TASK_DONE,     /* its results are on top of its stack */
+  TASK_FAILED,   /* its error is */
+  TASK_CANCELLED,
+  TASK_KILLED    /* its coroutine was closed from outside */
+};
+
+enum cancel_state { CANCEL_NONE, CANCEL_ASKED, CANCEL_RAISED };
+
+/* Quiet: something further out is unwinding through it. */
+enum scope_state { SCOPE_ARMED, SCOPE_RAISED, SCOPE_QUIET };
+
+/* What a task has entered and not left: a timeout, or a group that it owns.
+ * Kept as a stack for each task, the innermost first. */
+struct scope {
+  struct scope *outer;
+  struct task *task;  /* whose scope it is; NULL once left */
+  lua_State *at;      /* the coroutine that entered it */
+  int64_t due;        /* SYS_FOREVER for a group */
+  int64_t grace;      /* once raised: until when its handlers may wait */
+  struct group *group; /* NULL for a timeout */
+  uint8_t state;      /* enum scope_state */
+};
+
+struct group {
+  struct scope scope;
+  struct list members;  /* by task.ingroup */
+  struct list waiters;  /* for the members to end */
+  struct task *failed;  /* the first member that failed, kept anchored */
+  uint32_t live;
+  bool isrun;           /* takes in what members spawn; errors stay theirs */
+  bool alone;           /* a member's error goes to onerror */
+  bool closed;
+};
+
+struct task {
+  struct wait w;
+  lua_State *co;        /* NULL for the top level */
+  struct core *core;
+  struct list all;
+  struct list ingroup;
+  struct list joiners;
+  struct group *group;
+  struct scope *scopes;
+  int64_t grace;        /* cancelled: nanoseconds, then the time it ends */
+  int64_t since;        /* when it began to wait; kept only when asked for */
+  uint64_t id;
+  int ref;              /* in the table of anchors while it lives */
+  int nresults;
+  uint8_t status, cancel;
+  bool report;          /* its error goes to neap.onerror */
+};
+
+struct core {
+  struct loop loop;
+  lua_State *current;   /* the thread that may wait now; NULL at top level */
+  struct task *running; /* NULL at top level */
+  struct task *main;    /* the top level as one who waits */
+  struct task *resetting;
+  struct list tasks;
+  struct list batch;    /* ready ones of this round */
+  struct scratch *scratch;
+  const void *streams;  /* the class of streams, by its address */
+  struct resolver *resolver;
+  struct watch resolved;
+  uint64_t lastid;
+  uint32_t live;
+  int budget;           /* operations left before the task gives way */
+  int unpolled;         /* rounds since the poller was asked */
+  bool driving, closed;
+};
+
+/* The user values of the core. */
+enum {
+  CORE_ANCHORS = 1, /* ref -> task, for tasks that live */
+  CORE_MODULE,      /* where onerror is looked up */
+  CORE_CANCELLED,   /* what a cancelled wait raises */
+  CORE_TIMEDOUT,    /* what an expired scope raises */
+  CORE_SENTINEL,
+  CORE_TRACES,      /* light task -> { error, traceback } */
+  CORE_NAMES,       /* task -> name */
+  CORE_VALUES = CORE_NAMES
+};
+
+/* Who would wait here, or raises. */
+struct task *task_maywait(lua_State *L, struct core *c, const char *name);
+bool task_canwait(lua_State *L, const struct core *c);
+
+/* Who runs: the task, or the top level's stand-in. */
+static inline struct task *task_self(struct core *c) {
+  return c->running != NULL ? c->running : c->main;
+}
+
+/* Makes a task that begins with the function and nargs arguments on top of
+ * the stack, which it replaces. May raise; then there is no task. */
+struct task *task_spawn(lua_State *L, struct core *c, struct group *g,
+                        int nargs);
+
+void task_cancel(lua_State *L, struct task *t, int64_t grace);
+
+/* What handlers get when nothing else was said: five seconds. */
+#define TASK_GRACE INT64_C(5000000000)
+
+/* spawn's arguments from `arg` on, [options,] fn, ...: leaves the task on top
+ * and returns 1. */
+int task_spawnargs(lua_State *L, struct group *g, int arg);
+int64_t task_optgrace(lua_State *L, int arg);
+
+static inline bool task_ended(const struct task *t) {
+  return t->status >= TASK_DONE;
+}
+
+/* Its error was seen, or nobody wants it: lets go of the task. */
+void task_unanchor(lua_State *L, struct task *t);
+
+/* The task was left by lua_resume with this status without having ended. */
+void task_fail(lua_State *L, struct task *t, int status);
+
+/* If its error goes to neap.onerror, sends it there. */
+void task_report(lua_State *L, struct task *t);
+
+/* Pushes what t ended with onto L: results (their number is returned), or
+ * the error (1). */
+int task_pushresults(lua_State *L, struct task *t);
+int task_pusherror(lua_State *L, struct task *t);
+
+/* How a resumed coroutine's end is passed on: moves n values from co to L and
+ * returns the number of results. */
+typedef int coroutine_done(lua_State *L, lua_State *co, int status, int n);
+
+/* Resumes co (kept at `slot` of L's frame, or upvalue -slot + 1) with nargs
+ * values from its stack; while co waits, so does L's task. Returns what
+ * `done` does. */
+struct resume_op {
+  int slot;
+  coroutine_done *done;
+};
+int task_resume(lua_State *L, const struct resume_op *op, int nargs);
+
+/* One round: the poller is asked, for at most `timeout`, if nothing is ready
+ * or it was not asked for long; then what is ready runs. Returns what
+ * loop_turn does. */
+int task_round(lua_State *L, struct core *c, int64_t timeout);
+
+/* Scopes (lscope.c). scope_interrupted pushes the error that a wait must
+ * raise now and returns true, or returns false. */
+bool scope_interrupted(lua_State *L, struct core *c, struct task *t);
+int64_t scope_due(const struct task *t);
+void scope_enter(struct task *t, struct scope *s, lua_State *at);
+void scope_leave(struct scope *s); /* harmless on one that was left */
+
+/* Groups (lgroup.c). A member has ended; sets t->report if its error goes to
+ * neap.onerror. */
+void group_left(lua_State *L, struct group *g, struct task *t, bool awaited);
+/* The run that a task spawned now would belong to, or NULL. */
+struct group *group_ofrun(struct core *c);
+
+/* Errors and where they were raised (ltrace.c). */
+int trace_handler(lua_State *L); /* for lua_pcallk; needs no upvalue */
+void trace_forget(lua_State *L, struct task *t);
+/* Gives the task's error to neap.onerror. Never raises. */
+void trace_report(lua_State *L, struct task *t);
+/* Pushes the list of tasks that wait for what will never come. */
+void trace_deadlock(lua_State *L, struct core *c);
+
+/* Pushes the core's userdata. */
+void core_push(lua_State *L);
+void core_value(lua_State *L, int n); /* pushes a user value of it */
+
+/* Each adds its functions to the table on top of the stack. */
+void task_opensentinel(lua_State *L);
+void neap_open_task(lua_State *L);
+void neap_open_group(lua_State *L);
+void neap_open_scope(lua_State *L);
+void neap_open_trace(lua_State *L);
+void neap_open_coroutine(lua_State *L);
+void neap_open_host(lua_State *L);
+void neap_open_wait(lua_State *L);
+void neap_open_signal(lua_State *L);
+void neap_open_stream(lua_State *L);
+void neap_open_listener(lua_State *L);
+void neap_open_connect(lua_State *L);
+void neap_open_resolve(lua_State *L);
+void neap_open_interfaces(lua_State *L);
+void neap_open_socket(lua_State *L);
+
+
+#endif

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT
+ * Options that the headers of some system or of some year do not have: the
+ * row stays, so that the name is known, and says that it is absent. */
+#ifndef NEAP_SYS_SOCKOPT_ABSENT_H
+#define NEAP_SYS_SOCKOPT_ABSENT_H
+
+#ifndef SO_BINDTODEVICE
+#define SO_BINDTODEVICE OPT_ABSENT
+#endif
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX OPT_ABSENT
+#endif
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK OPT_ABSENT
+#endif
+#ifndef SO_BUSY_POLL
+#define SO_BUSY_POLL OPT_ABSENT
+#endif
+#ifndef SO_BUSY_POLL_BUDGET
+#define SO_BUSY_POLL_BUDGET OPT_ABSENT
+#endif
+#ifndef SO_COOKIE
+#define SO_COOKIE OPT_ABSENT
+#endif
+#ifndef SO_DOMAIN
+#define SO_DOMAIN OPT_ABSENT
+#endif
+#ifndef SO_INCOMING_CPU
+#define SO_INCOMING_CPU OPT_ABSENT
+#endif
+#ifndef SO_INCOMING_NAPI_ID
+#define SO_INCOMING_NAPI_ID OPT_ABSENT
+#endif
+#ifndef SO_INQ
+#define SO_INQ OPT_ABSENT
+#endif
+#ifndef SO_LOCK_FILTER
+#define SO_LOCK_FILTER OPT_ABSENT
+#endif
+#ifndef SO_MARK
+#define SO_MARK OPT_ABSENT
+#endif
+#ifndef SO_MAX_PACING_RATE
+#define SO_MAX_PACING_RATE OPT_ABSENT
+#endif
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE OPT_ABSENT
+#endif
+#ifndef SO_NOFCS
+#define SO_NOFCS OPT_ABSENT
+#endif
+#ifndef SO_NO_CHECK
+#define SO_NO_CHECK OPT_ABSENT
+#endif
+#ifndef SO_PASSCRED
+#define SO_PASSCRED OPT_ABSENT
+#endif
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD OPT_ABSENT
+#endif
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS OPT_ABSENT
+#endif
+#ifndef SO_PASSSEC
+#define SO_PASSSEC OPT_ABSENT
+#endif
+#ifndef SO_PEEK_OFF
+#define SO_PEEK_OFF OPT_ABSENT
+#endif
+#ifndef SO_PEERCRED
+#define SO_PEERCRED OPT_ABSENT
+#endif
+#ifndef SO_PEERSEC
+#define SO_PEERSEC OPT_ABSENT
+#endif
+#ifndef SO_PREFER_BUSY_POLL
+#define SO_PREFER_BUSY_POLL OPT_ABSENT
+#endif
+#ifndef SO_PRIORITY
+#define SO_PRIORITY OPT_ABSENT
+#endif
+#ifndef SO_PROTOCOL
+#define SO_PROTOCOL OPT_ABSENT
+#endif
+#ifndef SO_RCVBUFFORCE
+#define SO_RCVBUFFORCE OPT_ABSENT
+#endif
+#ifndef SO_RCVMARK
+#define SO_RCVMARK OPT_ABSENT
+#endif
+#ifndef SO_RCVPRIORITY
+#define SO_RCVPRIORITY OPT_ABSENT
+#endif
+#ifndef SO_RESERVE_MEM
+#define SO_RESERVE_MEM OPT_ABSENT
+#endif
+#ifndef SO_REUSEPORT
+#define SO_REUSEPORT OPT_ABSENT
+#endif
+#ifndef SO_RXQ_OVFL
+#define SO_RXQ_OVFL OPT_ABSENT
+#endif
+#ifndef SO_SELECT_ERR_QUEUE
+#define SO_SELECT_ERR_QUEUE OPT_ABSENT
+#endif
+#ifndef SO_SNDBUFFORCE
+#define SO_SNDBUFFORCE OPT_ABSENT
+#endif
+#ifndef SO_TIMESTAMP
+#define SO_TIMESTAMP OPT_ABSENT
+#endif
+#ifndef SO_TIMESTAMPING
+#define SO_TIMESTAMPING OPT_ABSENT
+#endif
+#ifndef SO_TIMESTAMPNS
+#define SO_TIMESTAMPNS OPT_ABSENT
+#endif
+#ifndef SO_TXREHASH
+#define SO_TXREHASH OPT_ABSENT
+#endif
+#ifndef SO_WIFI_STATUS
+#define SO_WIFI_STATUS OPT_ABSENT
+#endif
+#ifndef SO_ZEROCOPY
+#define SO_ZEROCOPY OPT_ABSENT
+#endif
+#ifndef IP_BIND_ADDRESS_NO_PORT
+#define IP_BIND_ADDRESS_NO_PORT OPT_ABSENT
+#endif
+#ifndef IP_CHECKSUM
+#define IP_CHECKSUM OPT_ABSENT
+#endif
+#ifndef IP_FREEBIND
+#define IP_FREEBIND OPT_ABSENT
+#endif
+#ifndef IP_HDRINCL
+#define IP_HDRINCL OPT_ABSENT
+#endif
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE OPT_ABSENT
+#endif
+#ifndef IP_MINTTL
+#define IP_MINTTL OPT_ABSENT
+#endif
+#ifndef IP_MTU
+#define IP_MTU OPT_ABSENT
+#endif
+#ifndef IP_MTU_DISCOVER
+#define IP_MTU_DISCOVER OPT_ABSENT
+#endif
+#ifndef IP_MULTICAST_ALL
+#define IP_MULTICAST_ALL OPT_ABSENT
+#endif
+#ifndef IP_MULTICAST_IF
+#define IP_MULTICAST_IF OPT_ABSENT
+#endif
+#ifndef IP_MULTICAST_LOOP
+#define IP_MULTICAST_LOOP OPT_ABSENT
+#endif
+#ifndef IP_MULTICAST_TTL
+#define IP_MULTICAST_TTL OPT_ABSENT
+#endif
+#ifndef IP_NODEFRAG
+#define IP_NODEFRAG OPT_ABSENT
+#endif
+#ifndef IP_OPTIONS
+#define IP_OPTIONS OPT_ABSENT
+#endif
+#ifndef IP_PASSSEC
+#define IP_PASSSEC OPT_ABSENT
+#endif
+#ifndef IP_PKTINFO
+#define IP_PKTINFO OPT_ABSENT
+#endif
+#ifndef IP_PROTOCOL
+#define IP_PROTOCOL OPT_ABSENT
+#endif
+#ifndef IP_RECVERR
+#define IP_RECVERR OPT_ABSENT
+#endif
+#ifndef IP_RECVERR_RFC4884
+#define IP_RECVERR_RFC4884 OPT_ABSENT
+#endif
+#ifndef IP_RECVFRAGSIZE
+#define IP_RECVFRAGSIZE OPT_ABSENT
+#endif
+#ifndef IP_RECVOPTS
+#define IP_RECVOPTS OPT_ABSENT
+#endif
+#ifndef IP_RECVORIGDSTADDR
+#define IP_RECVORIGDSTADDR OPT_ABSENT
+#endif
+#ifndef IP_RECVTOS
+#define IP_RECVTOS OPT_ABSENT
+#endif
+#ifndef IP_RECVTTL
+#define IP_RECVTTL OPT_ABSENT
+#endif
+#ifndef IP_RETOPTS
+#define IP_RETOPTS OPT_ABSENT
+#endif
+#ifndef IP_TOS
+#define IP_TOS OPT_ABSENT
+#endif
+#ifndef IP_TRANSPARENT
+#define IP_TRANSPARENT OPT_ABSENT
+#endif
+#ifndef IP_TTL
+#define IP_TTL OPT_ABSENT
+#endif
+#ifndef IP_UNICAST_IF
+#define IP_UNICAST_IF OPT_ABSENT
+#endif
+#ifndef IPV6_ADDR_PREFERENCES
+#define IPV6_ADDR_PREFERENCES OPT_ABSENT
+#endif
+#ifndef IPV6_AUTOFLOWLABEL
+#define IPV6_AUTOFLOWLABEL OPT_ABSENT
+#endif
+#ifndef IPV6_CHECKSUM
+#define IPV6_CHECKSUM OPT_ABSENT
+#endif
+#ifndef IPV6_DONTFRAG
+#define IPV6_DONTFRAG OPT_ABSENT
+#endif
+#ifndef IPV6_FLOWINFO
+#define IPV6_FLOWINFO OPT_ABSENT
+#endif
+#ifndef IPV6_FLOWINFO_SEND
+#define IPV6_FLOWINFO_SEND OPT_ABSENT
+#endif
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND OPT_ABSENT
+#endif
+#ifndef IPV6_HDRINCL
+#define IPV6_HDRINCL OPT_ABSENT
+#endif
+#ifndef IPV6_MINHOPCOUNT
+#define IPV6_MINHOPCOUNT OPT_ABSENT
+#endif
+#ifndef IPV6_MTU
+#define IPV6_MTU OPT_ABSENT
+#endif
+#ifndef IPV6_MTU_DISCOVER
+#define IPV6_MTU_DISCOVER OPT_ABSENT
+#endif
+#ifndef IPV6_MULTICAST_ALL
+#define IPV6_MULTICAST_ALL OPT_ABSENT
+#endif
+#ifndef IPV6_RECVDSTOPTS
+#define IPV6_RECVDSTOPTS OPT_ABSENT
+#endif
+#ifndef IPV6_RECVERR
+#define IPV6_RECVERR OPT_ABSENT
+#endif
+#ifndef IPV6_RECVERR_RFC4884
+#define IPV6_RECVERR_RFC4884 OPT_ABSENT
+#endif
+#ifndef IPV6_RECVFRAGSIZE
+#define IPV6_RECVFRAGSIZE OPT_ABSENT
+#endif
+#ifndef IPV6_RECVHOPLIMIT
+#define IPV6_RECVHOPLIMIT OPT_ABSENT
+#endif
+#ifndef IPV6_RECVHOPOPTS
+#define IPV6_RECVHOPOPTS OPT_ABSENT
+#endif
+#ifndef IPV6_RECVORIGDSTADDR
+#define IPV6_RECVORIGDSTADDR OPT_ABSENT
+#endif
+#ifndef IPV6_RECVPATHMTU
+#define IPV6_RECVPATHMTU OPT_ABSENT
+#endif
+#ifndef IPV6_RECVPKTINFO
+#define IPV6_RECVPKTINFO OPT_ABSENT
+#endif
+#ifndef IPV6_RECVRTHDR
+#define IPV6_RECVRTHDR OPT_ABSENT
+#endif
+#ifndef IPV6_RECVTCLASS
+#define IPV6_RECVTCLASS OPT_ABSENT
+#endif
+#ifndef IPV6_ROUTER_ALERT
+#define IPV6_ROUTER_ALERT OPT_ABSENT
+#endif
+#ifndef IPV6_ROUTER_ALERT_ISOLATE
+#define IPV6_ROUTER_ALERT_ISOLATE OPT_ABSENT
+#endif
+#ifndef IPV6_TCLASS
+#define IPV6_TCLASS OPT_ABSENT
+#endif
+#ifndef IPV6_TRANSPARENT
+#define IPV6_TRANSPARENT OPT_ABSENT
+#endif
+#ifndef IPV6_UNICAST_IF
+#define IPV6_UNICAST_IF OPT_ABSENT
+#endif
+#ifndef TCP_CC_INFO
+#define TCP_CC_INFO OPT_ABSENT
+#endif
+#ifndef TCP_CONGESTION
+#define TCP_CONGESTION OPT_ABSENT
+#endif
+#ifndef TCP_CORK
+#define TCP_CORK OPT_ABSENT
+#endif
+#ifndef TCP_DEFER_ACCEPT
+#define TCP_DEFER_ACCEPT OPT_ABSENT
+#endif
+#ifndef TCP_DELACK_MAX_US
+#define TCP_DELACK_MAX_US OPT_ABSENT
+#endif
+#ifndef TCP_FASTOPEN
+#define TCP_FASTOPEN OPT_ABSENT
+#endif
+#ifndef TCP_FASTOPEN_CONNECT
+#define TCP_FASTOPEN_CONNECT OPT_ABSENT
+#endif
+#ifndef TCP_FASTOPEN_KEY
+#define TCP_FASTOPEN_KEY OPT_ABSENT
+#endif
+#ifndef TCP_FASTOPEN_NO_COOKIE
+#define TCP_FASTOPEN_NO_COOKIE OPT_ABSENT
+#endif
+#ifndef TCP_INFO
+#define TCP_INFO OPT_ABSENT
+#endif
+#ifndef TCP_INQ
+#define TCP_INQ OPT_ABSENT
+#endif
+#ifndef TCP_IS_MPTCP
+#define TCP_IS_MPTCP OPT_ABSENT
+#endif
+#ifndef TCP_KEEPCNT
+#define TCP_KEEPCNT OPT_ABSENT
+#endif
+#ifndef TCP_KEEPIDLE
+#define TCP_KEEPIDLE OPT_ABSENT
+#endif
+#ifndef TCP_KEEPINTVL
+#define TCP_KEEPINTVL OPT_ABSENT
+#endif
+#ifndef TCP_LINGER2
+#define TCP_LINGER2 OPT_ABSENT
+#endif
+#ifndef TCP_MAXSEG
+#define TCP_MAXSEG OPT_ABSENT
+#endif
+#ifndef TCP_NOTSENT_LOWAT
+#define TCP_NOTSENT_LOWAT OPT_ABSENT
+#endif
+#ifndef TCP_QUICKACK
+#define TCP_QUICKACK OPT_ABSENT
+#endif
+#ifndef TCP_REPAIR
+#define TCP_REPAIR OPT_ABSENT
+#endif
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS OPT_ABSENT
+#endif
+#ifndef TCP_RTO_MIN_US
+#define TCP_RTO_MIN_US OPT_ABSENT
+#endif
+#ifndef TCP_SAVED_SYN
+#define TCP_SAVED_SYN OPT_ABSENT
+#endif
+#ifndef TCP_SAVE_SYN
+#define TCP_SAVE_SYN OPT_ABSENT
+#endif
+#ifndef TCP_SYNCNT
+#define TCP_SYNCNT OPT_ABSENT
+#endif
+#ifndef TCP_THIN_DUPACK
+#define TCP_THIN_DUPACK OPT_ABSENT
+#endif
+#ifndef TCP_THIN_LINEAR_TIMEOUTS
+#define TCP_THIN_LINEAR_TIMEOUTS OPT_ABSENT
+#endif
+#ifndef TCP_TIMESTAMP
+#define TCP_TIMESTAMP OPT_ABSENT
+#endif
+#ifndef TCP_TX_DELAY
+#define TCP_TX_DELAY OPT_ABSENT
+#endif
+#ifndef TCP_ULP
+#define TCP_ULP OPT_ABSENT
+#endif
+#ifndef TCP_USER_TIMEOUT
+#define TCP_USER_TIMEOUT OPT_ABSENT
+#endif
+#ifndef TCP_WINDOW_CLAMP
+#define TCP_WINDOW_CLAMP OPT_ABSENT
+#endif
+
+#endif
