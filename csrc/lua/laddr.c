@@ -115,10 +115,10 @@ static int bad(lua_State *L, int arg, const char *why) {
   return luaL_argerror(L, arg, why);
 }
 
-static void check_fields(lua_State *L, int arg) {
+static void check_fields(lua_State *L, int at, int arg) {
   static const char *const known[] = {"family", "ip", "port", "path",
                                       "flowinfo"};
-  for (lua_pushnil(L); lua_next(L, arg) != 0; lua_pop(L, 1)) {
+  for (lua_pushnil(L); lua_next(L, at) != 0; lua_pop(L, 1)) {
     size_t i = 0;
     const char *key =
       lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
@@ -130,11 +130,11 @@ static void check_fields(lua_State *L, int arg) {
 }
 
 /* The integer field, or 0 if it is absent. */
-static uint32_t number_field(lua_State *L, int arg, const char *name,
+static uint32_t number_field(lua_State *L, int at, int arg, const char *name,
                              uint32_t max) {
   lua_Integer i = 0;
   int isint = 1;
-  if (lua_getfield(L, arg, name) != LUA_TNIL)
+  if (lua_getfield(L, at, name) != LUA_TNIL)
     i = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &isint) : -1;
   if (!isint || i < 0 || i > max)
     bad(L, arg,
@@ -145,9 +145,9 @@ static uint32_t number_field(lua_State *L, int arg, const char *name,
 }
 
 /* AF_UNSPEC if it is absent. */
-static int family_field(lua_State *L, int arg) {
+static int family_field(lua_State *L, int at, int arg) {
   int family = AF_UNSPEC;
-  if (lua_getfield(L, arg, "family") != LUA_TNIL)
+  if (lua_getfield(L, at, "family") != LUA_TNIL)
     family = laddr_tofamily(L, -1);
   if (family < 0)
     bad(L, arg, "'family' is not a family");
@@ -173,8 +173,8 @@ static void check_path(lua_State *L, int arg, int family, struct addr *a) {
 }
 
 /* With an ip on top of the stack, or nil for the wildcard. */
-static int check_ip(lua_State *L, int arg, int family, struct addr *a) {
-  unsigned port = number_field(L, arg, "port", 65535);
+static int check_ip(lua_State *L, int at, int arg, int family, struct addr *a) {
+  unsigned port = number_field(L, at, arg, "port", 65535);
   size_t len;
   const char *ip = lua_tolstring(L, -1, &len);
   int err = 0;
@@ -187,31 +187,36 @@ static int check_ip(lua_State *L, int arg, int family, struct addr *a) {
     bad(L, arg, lua_pushfstring(L, "'%s' is not a numeric address", ip));
   if (family != AF_UNSPEC && err == 0 && family != addr_family(a))
     bad(L, arg, lua_pushfstring(L, "'%s' is not of this family", ip));
-  addr_setflow(a, number_field(L, arg, "flowinfo", UINT32_MAX));
+  addr_setflow(a, number_field(L, at, arg, "flowinfo", UINT32_MAX));
   return err;
 }
 
-int laddr_check(lua_State *L, int arg, struct addr *a) {
+int laddr_checkat(lua_State *L, int at, int arg, struct addr *a) {
   int family, err = 0;
   size_t len;
   const char *bytes;
-  if (lua_type(L, arg) == LUA_TSTRING) {
-    bytes = lua_tolstring(L, arg, &len);
+  if (lua_type(L, at) == LUA_TSTRING) {
+    bytes = lua_tolstring(L, at, &len);
     if (addr_raw(a, bytes, len) < 0)
       bad(L, arg, "these bytes are too few or too many for an address");
     return 0;
   }
-  if (lua_type(L, arg) != LUA_TTABLE)
-    return luaL_typeerror(L, arg, "address (table, or bytes)");
-  check_fields(L, arg);
-  family = family_field(L, arg);
-  if (lua_getfield(L, arg, "path") != LUA_TNIL) {
+  if (lua_type(L, at) != LUA_TTABLE)
+    bad(L, arg,
+        lua_pushfstring(L, "address expected, got %s", luaL_typename(L, at)));
+  check_fields(L, at, arg);
+  family = family_field(L, at, arg);
+  if (lua_getfield(L, at, "path") != LUA_TNIL) {
     check_path(L, arg, family, a);
   } else {
-    lua_getfield(L, arg, "ip");
-    err = check_ip(L, arg, family, a);
+    lua_getfield(L, at, "ip");
+    err = check_ip(L, at, arg, family, a);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
   return err;
+}
+
+int laddr_check(lua_State *L, int arg, struct addr *a) {
+  return laddr_checkat(L, arg, arg, a);
 }

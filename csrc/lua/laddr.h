@@ -19,6 +19,9 @@ void laddr_pushtable(lua_State *L, const struct addr *a);
  * no address; returns 0, or -ENODEV for an unknown zone. */
 int laddr_check(lua_State *L, int arg, struct addr *a);
 
+/* The same of the value at an index, which is part of an argument. */
+int laddr_checkat(lua_State *L, int at, int arg, struct addr *a);
+
 /* A port: an integer in [0, 65535]. */
 unsigned laddr_checkport(lua_State *L, int arg);
 

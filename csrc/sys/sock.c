@@ -119,8 +119,18 @@ int sock_type(int fd) {
   return err < 0 ? err : type;
 }
 
-bool sock_bounded(int type) {
-  return type != SOCK_STREAM;
+bool sock_datagrams(int type) {
+  return type != SOCK_STREAM && type != SOCK_SEQPACKET;
+}
+
+/* On a stream MSG_TRUNC would throw the bytes away. */
+int sock_recvflags(int type, int flags) {
+#ifdef __linux__
+  return type == SOCK_STREAM ? flags : flags | MSG_TRUNC;
+#else
+  (void)type;
+  return flags;
+#endif
 }
 
 ssize_t sock_send(int fd, const struct sock_msg *m, int flags) {

@@ -30,8 +30,11 @@ int sock_peername(int fd, struct addr *a);
 /* SOCK_STREAM and so on. */
 int sock_type(int fd);
 
-/* Whether messages keep their boundaries, so that one can be cut short. */
-bool sock_bounded(int type);
+/* Whether 0 bytes received are an empty message, and not the end. */
+bool sock_datagrams(int type);
+
+/* The flags with which the true length of a message is known. */
+int sock_recvflags(int type, int flags);
 
 /* A message, as sendmsg(2) and recvmsg(2) have it. */
 struct sock_msg {

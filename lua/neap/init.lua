@@ -1,6 +1,7 @@
 --- neap: the network for Lua. Tasks, waiting, and what is shared by every
 -- protocol module.
 local core <const> = require "neap.core"
+local sync <const> = require "neap.sync"
 
 local M = {
   _VERSION = "neap scm-1",
@@ -20,6 +21,11 @@ local M = {
   next_deadline = core.next_deadline,
   poller = core.poller,
   reset = core.reset,
+  channel = sync.channel,
+  event = sync.event,
+  semaphore = sync.semaphore,
+  select = sync.select,
+  coroutine = require "neap.coroutine",
 }
 
 core.attach(M)
@@ -35,5 +41,29 @@ function M.run(fn, ...)
   local group <close> = core.group("run")
   return group:spawn(fn, ...):join()
 end
+
+-- Which module knows a scheme, and how its addresses are written.
+local function open_url(url, call, ...)
+  if type(url) ~= "string" then
+    error(("bad argument #1 (URL expected, got %s)"):format(type(url)), 3)
+  end
+  local scheme, rest = url:match "^(%a[%w+.-]*):(.+)$"
+  if scheme == "tcp" then
+    local host, port = rest:match "^//%[([^%]]+)%]:(%w+)/?$"
+    if not host then host, port = rest:match "^//([^:/]*):([%w-]+)/?$" end
+    if not host then error(("bad argument #1 ('%s' is no tcp://host:port)"):format(url), 3) end
+    if host == "" then host = "*" end
+    return require "neap.tcp"[call](host, port, ...)
+  elseif scheme == "unix" then
+    return require "neap.unix"[call]((rest:gsub("^//", "", 1):gsub("^@", "\0", 1)), ...)
+  end
+  error(("bad argument #1 ('%s': the schemes are tcp and unix)"):format(url), 3)
+end
+
+--- Connects to "tcp://host:port", "unix:/path" or "unix:@abstract".
+function M.connect(url, options) return open_url(url, "connect", options) end
+
+--- Listens on the same.
+function M.listen(url, options) return open_url(url, "listen", options) end
 
 return M

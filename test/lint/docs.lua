@@ -12,7 +12,12 @@
 
 -- Modules that are not for the user. Every other one of lua/ is.
 local internal <const> = {
+  ["neap.address"] = true,
+  ["neap.coroutine"] = true, -- neap.coroutine, with the standard table's names
+  ["neap.listener"] = true, -- methods of the class
   ["neap.options"] = true,
+  ["neap.race"] = true,
+  ["neap.sync"] = true, -- neap.channel and its like
 }
 
 -- Classes that are made in Lua, which the registry does not know.
@@ -45,15 +50,18 @@ end
 
 local owners <const> = {} -- name of a module or class -> name -> value
 
-local function add(owner, members)
+-- Constants of a module, and what is no method of a class, need no heading.
+local function is_public(name, value, methods_only)
+  if type(name) ~= "string" or name:find("^_") then return false end
+  return type(value) == "function"
+    or not methods_only and not name:find("^[A-Z][A-Z0-9_]*$")
+end
+
+local function add(owner, members, methods_only)
   local known = owners[owner] or {}
   owners[owner] = known
   for name, value in pairs(members) do
-    local constant = type(name) == "string" and type(value) ~= "function"
-      and name:find("^[A-Z][A-Z0-9_]*$")
-    if type(name) == "string" and not name:find("^_") and not constant then
-      known[name] = value
-    end
+    if is_public(name, value, methods_only) then known[name] = value end
   end
 end
 
@@ -61,7 +69,7 @@ local function add_class(metatable)
   if type(metatable) ~= "table" then return end
   local name, index = rawget(metatable, "__name"), rawget(metatable, "__index")
   if type(name) == "string" and name:find("^neap%.") and type(index) == "table" then
-    add(name, index)
+    add(name, index, true)
   end
 end
 
@@ -154,7 +162,7 @@ local function complain(...)
 end
 
 local function check(owner, name, value)
-  local sep = (owner == "neap" or package.loaded[owner]) and "." or ":"
+  local sep = package.loaded[owner] and not internal[owner] and "." or ":"
   local full = owner .. sep .. name
   local section = section_of(owner, name)
   if not section then

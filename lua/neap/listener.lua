@@ -1,0 +1,100 @@
+--- What a listener does beyond accepting: serve, connections, stop.
+local core <const> = require "neap.core"
+local options <const> = require "neap.options"
+local sync <const> = require "neap.sync"
+
+local methods <const> = core.listener
+
+local serve_options <const> = { max_connections = "count", on_error = "function" }
+
+-- What accept reports while descriptors or memory are short: it gets better.
+local shortage <const> = { EMFILE = true, ENFILE = true, ENOBUFS = true, ENOMEM = true }
+local BACKOFF <const>, MOST_BACKOFF <const> = 0.005, 1
+
+-- The listener that is being served -> how to stop it.
+local serving <const> = setmetatable({}, { __mode = "k" })
+
+--- Iterates over connections; ends when the listener is closed.
+function methods:connections()
+  return function()
+    local conn, why, code = self:accept()
+    if not conn and code ~= "ECLOSED" then error(why, 2) end
+    return conn
+  end
+end
+
+-- One that tells on_error what the handler raised; cancellation passes.
+local function guarded(handler, on_error)
+  return function(conn)
+    local traceback
+    local ok, err = xpcall(handler, function(e)
+      traceback = debug.traceback(nil, 2)
+      return e
+    end, conn)
+    if ok then return end
+    if type(err) == "userdata" then error(err, 0) end
+    on_error(err, traceback, conn)
+  end
+end
+
+-- One that gives its place back when it ends.
+local function counted(handler, places)
+  local place <const> = setmetatable({}, { __close = function() places:release() end })
+  return function(conn)
+    local held <close> = place
+    return handler(conn)
+  end
+end
+
+local function accept_all(self, group, handler, places)
+  local backoff = BACKOFF
+  while true do
+    if places then places:acquire() end
+    local conn, why, code = self:accept()
+    if conn then
+      backoff = BACKOFF
+      group:spawn(core.handle, handler, conn)
+    elseif not shortage[code] then
+      return nil, why, code
+    else
+      if places then places:release() end
+      core.sleep(backoff)
+      backoff = math.min(backoff * 2, MOST_BACKOFF)
+    end
+  end
+end
+
+--- A task for each connection, closed when the handler ends. Returns true
+-- after stop() or close(), or nil, message, code.
+function methods:serve(handler, given)
+  options.argument(handler, "function", 1, 2)
+  local o = options.check(given, serve_options, 2, 2)
+  if serving[self] then error("this listener is being served already", 2) end
+  if o.on_error then handler = guarded(handler, o.on_error) end
+  local places = o.max_connections and sync.semaphore(o.max_connections)
+  if places then handler = counted(handler, places) end
+  local ended = sync.event()
+  local cleanup <close> = setmetatable({}, { __close = function()
+    serving[self] = nil
+    ended:set()
+  end })
+  local group <close> = core.group("serve")
+  serving[self] = { group = group, ended = ended }
+  local _, why, code = accept_all(self, group, handler, places)
+  if code == "ECLOSED" then return true end
+  return nil, why, code
+end
+
+--- Ends accepting, waits `grace` seconds (5) for the handlers, then cancels
+-- them, and waits until they have ended.
+function methods:stop(grace)
+  if grace == nil then grace = 5 end
+  options.argument(grace, "seconds", 1, 2)
+  local state = serving[self]
+  self:close()
+  if state and not state.ended:wait(grace) then
+    state.group:cancel()
+    state.ended:wait()
+  end
+  return true
+end

@@ -1,0 +1,65 @@
+--- Option tables: every name must be known, every value of its type.
+local M = {}
+
+local checks <const> = {
+  boolean = function(v) return type(v) == "boolean" end,
+  string = function(v) return type(v) == "string" end,
+  integer = function(v) return math.type(v) == "integer" end,
+  count = function(v) return math.type(v) == "integer" and v > 0 end,
+  seconds = function(v) return type(v) == "number" and v >= 0 end,
+  ["function"] = function(v) return type(v) == "function" end,
+  keepalive = function(v)
+    return type(v) == "boolean" or math.type(v) == "integer" and v > 0 and v <= 32767
+  end,
+  mode = function(v) return math.type(v) == "integer" and v >= 0 and v <= 511 end,
+  family = function(v) return v == "inet" or v == "inet6" or v == "any" end,
+  fd = function() return true end, -- checked where it is used
+}
+
+local wanted <const> = {
+  count = "a positive integer",
+  seconds = "a number of seconds, not negative",
+  keepalive = "a boolean or seconds of idleness (1 to 32767)",
+  mode = "an integer from 0 to 511",
+  family = '"inet", "inet6" or "any"',
+}
+
+--- Options that every stream takes.
+M.stream = { timeout = "seconds", maxline = "count", maxread = "count" }
+
+--- A table of kinds made of others.
+function M.with(...)
+  local all = {}
+  for _, kinds in ipairs { ... } do
+    for name, kind in pairs(kinds) do all[name] = kind end
+  end
+  return all
+end
+
+--- Raises unless `given` is nil or a table of known options; returns a copy.
+-- `level` blames the caller, as error does.
+function M.check(given, known, arg, level)
+  if given ~= nil and type(given) ~= "table" then
+    error(("bad argument #%d (table of options expected, got %s)"):format(arg, type(given)), level + 1)
+  end
+  local options = {}
+  for name, value in pairs(given or {}) do
+    local kind = known[name]
+    if not kind then error(("unknown option '%s'"):format(tostring(name)), level + 1) end
+    if not checks[kind](value) then
+      error(("option '%s' must be %s"):format(name, wanted[kind] or "a " .. kind), level + 1)
+    end
+    options[name] = value
+  end
+  return options
+end
+
+--- Raises unless the argument has the type.
+function M.argument(value, kind, arg, level)
+  if not checks[kind](value) then
+    error(("bad argument #%d (%s expected, got %s)"):format(arg, wanted[kind] or kind, type(value)), level + 1)
+  end
+  return value
+end
+
+return M
