@@ -155,6 +155,12 @@ $(BUILD)/host: test/oom/host.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call SAY,cc $<)$(CC) $(FLAGS) $(LUA_CFLAGS) $(LDFLAGS) -rdynamic -o $@ $< $(LUA_LIBS)
 
+# test probe: what the specs need of the system (test/probe.c).
+suite: $(BUILD)/probe.so
+$(BUILD)/probe.so: test/probe.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call SAY,cc $<)$(CC) $(FLAGS) $(LUA_CFLAGS) $(LIBFLAG) $(LDFLAGS) -o $@ $<
+
 # Changes when the flags do, so that no object of other flags is left over.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)

@@ -142,6 +142,8 @@ static void wake_writers(struct stream *s, struct loop *l) {
 static void leave(struct stream *s, struct loop *l, bool closing) {
   loop_drop(l, &s->watch, closing, ERR_CLOSED);
   wake_writers(s, l);
+  if (s->blocked)
+    sys_block(s->watch.fd);
   s->watch.fd = -1;
   bytes_free(&s->in);
   bytes_free(&s->out);

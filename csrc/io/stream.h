@@ -21,6 +21,8 @@ struct passed {
 };
 
 struct stream {
+  const void *magic;       /* while it exists: who made it, for a quick check */
+  struct loop *loop;
   struct channel *channel;
   struct channel own; /* what it points to, unless a session was put over it */
   struct watch watch;
@@ -36,6 +38,7 @@ struct stream {
   bool fdslost;            /* more came than the limit: they were closed */
   uint8_t kind;            /* enum fd_kind */
   uint8_t buffering;
+  bool blocked;            /* before it was adopted: so it will be again */
 };
 
 /* What a read is to take. */

@@ -25,6 +25,7 @@ int loop_open(struct loop *l, const char *poller) {
   l->mark = sys_forkmark();
   l->pid = sys_pid();
   l->poller = poller_open(poller, &err);
+  l->edges = l->poller != NULL && l->poller->ops->edges;
   if (err == 0)
     err = heap_reserve(&l->timers, 8);
   if (err < 0)
@@ -154,11 +155,12 @@ static void start(struct loop *l, struct wait *w, bool external) {
 
 int loop_wait_fd(struct loop *l, struct wait *w, struct watch *at,
                  unsigned want, bool once) {
+  bool armed = l->edges && !once && (at->armed & want) == want;
   int err;
   if ((want & POLLER_IN && at->rd != NULL) ||
       (want & POLLER_OUT && at->wr != NULL))
     return -EBUSY;
-  err = arm(l, at, once ? want | POLLER_ONCE : want);
+  err = armed ? 0 : arm(l, at, once ? want | POLLER_ONCE : want);
   if (err < 0)
     return err;
   start(l, w, true);

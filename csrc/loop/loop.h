@@ -30,6 +30,7 @@ struct wait {
   int64_t timeout;       /* of the call, from its first wait */
   int64_t until;         /* that, as a time; 0 until the first wait */
   size_t progress;       /* the operation's own */
+  void *object;          /* what the operation works on */
   const void *ticket;    /* the operation's own: what a waker must know */
   struct lock *held;     /* until the operation ends */
   const char *what;      /* what is waited for, in words */
@@ -52,6 +53,7 @@ struct watch {
 
 struct loop {
   struct poller *poller;
+  bool edges;            /* the poller's */
   struct heap timers;
   struct list ready;     /* waits that are over */
   struct slot *slots;    /* slot -> watch, with generations */

@@ -157,10 +157,11 @@ static int family_field(lua_State *L, int at, int arg) {
 
 static void check_path(lua_State *L, int arg, int family, struct addr *a) {
   size_t len;
-  const char *path = lua_tolstring(L, -1, &len);
+  const char *path;
   int err;
   if (lua_type(L, -1) != LUA_TSTRING)
     bad(L, arg, "'path' must be a string");
+  path = lua_tolstring(L, -1, &len);
   if (family != AF_UNSPEC && family != AF_UNIX)
     bad(L, arg, "only the family \"unix\" has a path");
   err = addr_unix(a, path, len);
@@ -176,11 +177,12 @@ static void check_path(lua_State *L, int arg, int family, struct addr *a) {
 static int check_ip(lua_State *L, int at, int arg, int family, struct addr *a) {
   unsigned port = number_field(L, at, arg, "port", 65535);
   size_t len;
-  const char *ip = lua_tolstring(L, -1, &len);
+  const char *ip;
   int err = 0;
   if (lua_isnil(L, -1) ? addr_any(a, family, port) < 0
                        : lua_type(L, -1) != LUA_TSTRING)
     bad(L, arg, "an address needs 'ip' or 'path'");
+  ip = lua_tolstring(L, -1, &len);
   if (ip != NULL)
     err = addr_ip(a, ip, len, port);
   if (err == -EINVAL)

@@ -211,11 +211,14 @@ static void make_core(lua_State *L) {
   memset(c, 0, sizeof *c);
   list_init(&c->tasks);
   list_init(&c->batch);
-  err = loop_open(&c->loop, getenv("NEAP_POLLER"));
-  c->loop.expired = expired;
+  c->budget = CORE_BUDGET;
+  c->closed = true; /* nothing to close yet */
   luaL_newmetatable(L, CORE_CLASS);
   luaL_setfuncs(L, meta, 0);
   lua_setmetatable(L, -2);
+  err = loop_open(&c->loop, getenv("NEAP_POLLER"));
+  c->closed = err < 0;
+  c->loop.expired = expired;
   if (err < 0)
     luaL_error(L, err == -EINVAL ? "NEAP_POLLER names no poller of this "
                                    "system (epoll, poll)"
@@ -261,13 +264,23 @@ int luaopen_neap_core(lua_State *L) {
     neap_open_task, neap_open_scope, neap_open_group, neap_open_trace,
     neap_open_coroutine, neap_open_wait, neap_open_host,
     neap_open_stream, neap_open_connect, neap_open_listener,
-    neap_open_resolve, neap_open_signal,
+    neap_open_resolve, neap_open_signal, neap_open_interfaces,
+    neap_open_socket,
   };
   static const luaL_Reg functions[] = {{"attach", l_attach}, {NULL, NULL}};
   size_t i;
   check_version(L);
+  core_push(L);
+  if (!lua_isnil(L, -1)) { /* required again: one core for each state */
+    core_value(L, CORE_TABLE);
+    return 1;
+  }
   make_core(L);
   lua_newtable(L);
+  core_push(L);
+  lua_pushvalue(L, -2);
+  lua_setiuservalue(L, -2, CORE_TABLE);
+  lua_pop(L, 1);
   neap_setfuncs(L, functions);
   for (i = 0; i < countof(opens); i++)
     opens[i](L);

@@ -6,7 +6,7 @@
 #include "lua/lstream.h"
 
 static struct stream *open_unix(lua_State *L, const char *operation) {
-  struct stream *s = lstream_open(L, neap_core(L));
+  struct stream *s = lstream_open(L);
   if (s != NULL && s->kind != FD_UNIX) {
     neap_fail(L, -EOPNOTSUPP, operation);
     return NULL;
@@ -17,7 +17,7 @@ static struct stream *open_unix(lua_State *L, const char *operation) {
 /* ---- sendfd(fd, ...) ---- */
 
 static int sendfd_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = lua_touserdata(L, 1);
+  struct stream *s = w->object;
   int fds[FD_MAXPASS], i, n = lua_gettop(L) - 1;
   if (!stream_isopen(s))
     return neap_fail(L, ERR_CLOSED, NULL);
@@ -70,7 +70,7 @@ static int l_sendfd(lua_State *L) {
     lua_pushinteger(L, fd);
     lua_replace(L, i);
   }
-  return neap_op(L, &op, s->timeout);
+  return neap_opon(L, lstream_core(s), &op, s, s->timeout);
 }
 
 /* ---- receivefd() ---- */
@@ -86,7 +86,7 @@ static int take(lua_State *L, struct stream *s) {
 }
 
 static int receivefd_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = lua_touserdata(L, 1);
+  struct stream *s = w->object;
   if (!stream_isopen(s))
     return neap_fail(L, ERR_CLOSED, NULL);
   if (w->result < 0)
@@ -117,7 +117,7 @@ static int l_receivefd(lua_State *L) {
   if (s == NULL)
     return 3;
   lua_settop(L, 1);
-  return neap_op(L, &op, s->timeout);
+  return neap_opon(L, lstream_core(s), &op, s, s->timeout);
 }
 
 static int l_getpeercred(lua_State *L) {

@@ -130,14 +130,13 @@ static int read_formats(lua_State *L, struct core *c, struct wait *w,
 }
 
 static int read_step(lua_State *L, struct core *c, struct wait *w) {
-  return read_formats(L, c, w, lua_touserdata(L, 1), arguments(L));
+  return read_formats(L, c, w, w->object, arguments(L));
 }
 
 static const struct op read_op = {"read", read_step, NULL};
 
 static int l_read(lua_State *L) {
-  struct core *c = neap_core(L);
-  struct stream *s = lstream_open(L, c);
+  struct stream *s = lstream_open(L);
   int i;
   if (s == NULL)
     return 3;
@@ -149,7 +148,7 @@ static int l_read(lua_State *L) {
   }
   if (s->reader.owner == NULL)
     s->scanfrom = s->scanned = 0;
-  return neap_op(L, &read_op, s->timeout);
+  return neap_opon(L, lstream_core(s), &read_op, s, s->timeout);
 }
 
 /* ---- lines ---- */
@@ -166,7 +165,7 @@ static int iterated(lua_State *L, int n) {
 }
 
 static int lines_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = lua_touserdata(L, 1);
+  struct stream *s = w->object;
   int n = read_formats(L, c, w, s, arguments(L));
   if (n == OP_WAIT)
     return n;
@@ -197,8 +196,8 @@ static bool next_line(lua_State *L, struct core *c, struct stream *s) {
 }
 
 static int lines_next(lua_State *L) {
-  struct core *c = neap_core(L);
   struct stream *s = lua_touserdata(L, lua_upvalueindex(2));
+  struct core *c = lstream_core(s);
   int i, n = (int)lua_tointeger(L, lua_upvalueindex(3));
   if (n == 0 && next_line(L, c, s))
     return 1;
@@ -213,12 +212,11 @@ static int lines_next(lua_State *L) {
     return luaL_error(L, "closed");
   if (s->reader.owner == NULL)
     s->scanfrom = s->scanned = 0;
-  return neap_op(L, &lines_op, s->timeout);
+  return neap_opon(L, lstream_core(s), &lines_op, s, s->timeout);
 }
 
 static int l_lines(lua_State *L) {
-  struct core *c = neap_core(L);
-  struct stream *s = lstream_check(L, c);
+  struct stream *s = lstream_check(L);
   int i, n = lua_gettop(L) - 1;
   luaL_argcheck(L, n <= 250, 252, "too many formats");
   for (i = 2; i <= n + 1; i++) {
@@ -240,7 +238,7 @@ static int l_lines(lua_State *L) {
 /* ---- receive, readuntil, peek, unread ---- */
 
 static int receive_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = lua_touserdata(L, 1);
+  struct stream *s = w->object;
   int r = begin(L, w, s, "receive");
   while (r == 0) {
     size_t n = bytes_len(&s->in);
@@ -260,7 +258,7 @@ static int receive_step(lua_State *L, struct core *c, struct wait *w) {
 
 static int l_receive(lua_State *L) {
   static const struct op op = {"receive", receive_step, NULL};
-  struct stream *s = lstream_open(L, neap_core(L));
+  struct stream *s = lstream_open(L);
   if (s == NULL)
     return 3;
   if (lua_isnoneornil(L, 2)) {
@@ -269,11 +267,11 @@ static int l_receive(lua_State *L) {
   } else {
     neap_checkint(L, 2, 1, LUA_MAXINTEGER);
   }
-  return neap_op(L, &op, s->timeout);
+  return neap_opon(L, lstream_core(s), &op, s, s->timeout);
 }
 
 static int until_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = lua_touserdata(L, 1);
+  struct stream *s = w->object;
   struct want want = {.kind = WANT_UNTIL};
   int r = begin(L, w, s, "readuntil");
   want.delimiter = lua_tolstring(L, 2, &want.dlen);
@@ -296,7 +294,7 @@ static int until_step(lua_State *L, struct core *c, struct wait *w) {
 /* readuntil(delimiter, max): max counts what comes before it. */
 static int l_readuntil(lua_State *L) {
   static const struct op op = {"readuntil", until_step, NULL};
-  struct stream *s = lstream_open(L, neap_core(L));
+  struct stream *s = lstream_open(L);
   size_t len;
   if (s == NULL)
     return 3;
@@ -310,11 +308,11 @@ static int l_readuntil(lua_State *L) {
   }
   if (s->reader.owner == NULL)
     s->scanfrom = s->scanned = 0;
-  return neap_op(L, &op, s->timeout);
+  return neap_opon(L, lstream_core(s), &op, s, s->timeout);
 }
 
 static int peek_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = lua_touserdata(L, 1);
+  struct stream *s = w->object;
   size_t n = (size_t)lua_tointeger(L, 2);
   int r = begin(L, w, s, "peek");
   while (r == 0) {
@@ -332,15 +330,15 @@ static int peek_step(lua_State *L, struct core *c, struct wait *w) {
 
 static int l_peek(lua_State *L) {
   static const struct op op = {"peek", peek_step, NULL};
-  struct stream *s = lstream_open(L, neap_core(L));
+  struct stream *s = lstream_open(L);
   if (s == NULL)
     return 3;
   neap_checkint(L, 2, 0, LUA_MAXINTEGER);
-  return neap_op(L, &op, s->timeout);
+  return neap_opon(L, lstream_core(s), &op, s, s->timeout);
 }
 
 static int l_unread(lua_State *L) {
-  struct stream *s = lstream_open(L, neap_core(L));
+  struct stream *s = lstream_open(L);
   size_t len;
   const char *data;
   if (s == NULL)

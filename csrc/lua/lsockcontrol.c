@@ -161,7 +161,7 @@ static void put(lua_State *L, int arg, struct room *r, size_t *at,
 /* Calls the fileno methods of objects, so anything may happen here. */
 static void put_fds(lua_State *L, int arg, struct room *r, size_t *at,
                     struct cmsg_item *item) {
-  int fds[FD_MAXPASS];
+  int fds[FD_MAXPASS], at_fds = lua_gettop(L) + 1;
   lua_Integer i, n;
   if (lua_getfield(L, -1, "fds") != LUA_TTABLE)
     bad(L, arg, "'fds' must be a list of descriptors");
@@ -169,9 +169,9 @@ static void put_fds(lua_State *L, int arg, struct room *r, size_t *at,
   if (n < 1 || n > FD_MAXPASS)
     bad(L, arg, lua_pushfstring(L, "from 1 to %d descriptors", FD_MAXPASS));
   for (i = 0; i < n; i++) {
-    lua_geti(L, -1, i + 1);
-    fds[i] = neap_checkfd(L, lua_gettop(L));
-    lua_pop(L, 1);
+    lua_geti(L, at_fds, i + 1);
+    fds[i] = neap_checkfd(L, at_fds + 1);
+    lua_settop(L, at_fds);
   }
   lua_pop(L, 1);
   item->data = fds;

@@ -33,16 +33,17 @@ static bool get_field(lua_State *L, const char *name) {
 
 /* The i-th entry, a table with fd and events. */
 static void check_entry(lua_State *L, struct set *s, size_t i) {
+  int top = lua_gettop(L);
   if (lua_geti(L, 1, (lua_Integer)i + 1) != LUA_TTABLE || !get_field(L, "fd"))
     luaL_argerror(L, 1, "each entry must be { fd =, events = }");
-  s->fds[i].fd = neap_checkfd(L, lua_gettop(L));
-  lua_pop(L, 1);
+  s->fds[i].fd = neap_checkfd(L, top + 2);
+  lua_settop(L, top + 1);
   get_field(L, "events");
   if (!lua_isinteger(L, -1))
     luaL_argerror(L, 1, "'events' must be an integer (POLLIN | POLLOUT...)");
   s->fds[i].events = (int)lua_tointeger(L, -1) & 0xffff;
   s->fds[i].revents = 0;
-  lua_pop(L, 2);
+  lua_settop(L, top);
 }
 
 /* Fills in revents, and returns how many there are. */

@@ -3,6 +3,7 @@
 #ifndef NEAP_LUA_LSTREAM_H
 #define NEAP_LUA_LSTREAM_H
 
+#include "base/util.h"
 #include "io/stream.h"
 #include "lua/ltask.h"
 #include "lua/lsockopt.h"
@@ -13,10 +14,14 @@
 struct stream *lstream_new(lua_State *L, struct core *c);
 
 /* The stream at slot 1; raises if that is none. */
-struct stream *lstream_check(lua_State *L, struct core *c);
+struct stream *lstream_check(lua_State *L);
 
 /* The same if it is open; else NULL, and nil, "closed", "ECLOSED" pushed. */
-struct stream *lstream_open(lua_State *L, struct core *c);
+struct stream *lstream_open(lua_State *L);
+
+static inline struct core *lstream_core(const struct stream *s) {
+  return container_of(s->loop, struct core, loop);
+}
 
 /* Pushes nil, "operation address: text", code; returns 3. */
 int lstream_fail(lua_State *L, const struct stream *s, int err,

@@ -9,7 +9,7 @@
 #include "base/util.h"
 
 enum {
-  BUDGET = 256, /* operations before a task gives way */
+  BUDGET = CORE_BUDGET,
   UNPOLLED = 8  /* rounds before the poller is asked while tasks are ready */
 };
 
@@ -142,6 +142,7 @@ static void drive(lua_State *L, struct core *c, struct task *t,
     }
   }
   c->driving = false;
+  c->budget = BUDGET;
   if (err == 0)
     return;
   loop_unwait(&c->loop, &t->w);
@@ -157,6 +158,8 @@ static void drive(lua_State *L, struct core *c, struct task *t,
 }
 
 static int op_continue(lua_State *L, int status, lua_KContext ctx);
+static int give_way(lua_State *L, struct core *c, struct task *t,
+                    const struct op *op, int results);
 
 static int op_loop(lua_State *L, struct core *c, struct task *t,
                    const struct op *op) {
@@ -165,7 +168,7 @@ static int op_loop(lua_State *L, struct core *c, struct task *t,
     if (n != OP_WAIT) {
       if (t->w.held != NULL)
         loop_release(&c->loop, &t->w);
-      return n;
+      return --c->budget >= 0 ? n : give_way(L, c, t, op, n);
     }
     if (!begin_wait(L, c, t, op))
       continue;
@@ -187,22 +190,38 @@ static int op_continue(lua_State *L, int status, lua_KContext ctx) {
   return op_loop(L, c, c->running, op);
 }
 
-/* Gives way once, then goes on with the operation. */
+/* ---- giving way ---- */
+
+static int turn_continue(lua_State *L, int status, lua_KContext results) {
+  struct core *c = neap_core(L);
+  (void)status;
+  if (L != c->current || c->running->w.state != WAIT_IDLE)
+    return luaL_error(L, "a task was resumed from outside while others had "
+                         "their turn; only neap's loop resumes it");
+  c->interruptible = true;
+  return (int)results;
+}
+
+/* The operation is over, and so is the task's share: the others have a turn
+ * before its results are returned. Nothing may interrupt this, or what was
+ * taken would be lost; the next operation raises instead. */
 static int give_way(lua_State *L, struct core *c, struct task *t,
-                    const struct op *op) {
+                    const struct op *op, int results) {
+  c->budget = BUDGET;
   loop_park(&c->loop, &t->w, NULL, false);
   loop_wake(&c->loop, &t->w, 0);
-  c->budget = BUDGET;
-  if (begin_wait(L, c, t, op)) {
-    if (t != c->main)
-      return lua_yieldk(L, 0, (lua_KContext)op, op_continue);
-    drive(L, c, t, op);
-  }
-  return op_loop(L, c, t, op);
+  if (t != c->main)
+    return lua_yieldk(L, 0, results, turn_continue);
+  drive(L, c, t, op);
+  return results;
 }
 
 int neap_op(lua_State *L, const struct op *op, int64_t timeout) {
-  struct core *c = neap_core(L);
+  return neap_opon(L, neap_core(L), op, lua_touserdata(L, 1), timeout);
+}
+
+int neap_opon(lua_State *L, struct core *c, const struct op *op, void *object,
+              int64_t timeout) {
   struct task *t = task_maywait(L, c, op->name);
   struct wait *w = &t->w;
   if (w->held != NULL) /* an operation before this one raised */
@@ -212,8 +231,12 @@ int neap_op(lua_State *L, const struct op *op, int64_t timeout) {
   w->progress = 0;
   w->result = 0;
   w->ticket = NULL;
-  if (--c->budget < 0)
-    return give_way(L, c, t, op);
+  w->object = object;
+  if (c->interruptible) {
+    c->interruptible = false;
+    if (op->interrupted == NULL && scope_interrupted(L, c, t))
+      return lua_error(L);
+  }
   return op_loop(L, c, t, op);
 }
 
@@ -260,6 +283,7 @@ static void resume_task(lua_State *L, struct core *c, struct task *t) {
   c->running = t;
   c->current = t->co;
   c->budget = BUDGET;
+  c->interruptible = false;
   status = lua_resume(t->co, NULL, nargs, &n);
   c->running = NULL;
   c->current = NULL;

@@ -75,20 +75,23 @@ struct core {
   struct list tasks;
   struct list batch;    /* ready ones of this round */
   struct scratch *scratch;
-  const void *streams;  /* the class of streams, by its address */
   struct resolver *resolver;
   struct watch resolved;
   uint64_t lastid;
   uint32_t live;
   int budget;           /* operations left before the task gives way */
   int unpolled;         /* rounds since the poller was asked */
+  bool interruptible;   /* others had a turn since the last operation */
   bool driving, closed;
 };
+
+enum { CORE_BUDGET = 256 }; /* operations before a task gives way */
 
 /* The user values of the core. */
 enum {
   CORE_ANCHORS = 1, /* ref -> task, for tasks that live */
   CORE_MODULE,      /* where onerror is looked up */
+  CORE_TABLE,       /* what require "neap.core" gives */
   CORE_CANCELLED,   /* what a cancelled wait raises */
   CORE_TIMEDOUT,    /* what an expired scope raises */
   CORE_SENTINEL,

@@ -56,18 +56,27 @@ static int sent(lua_State *L, struct core *c, struct wait *w,
 
 /* ---- write ---- */
 
-/* The arguments from byte `skip` on, as blocks. */
-static int gather(lua_State *L, size_t skip, struct iovec *iov) {
+/* The arguments from byte `skip` on, as blocks; *total is their size, and 0
+ * if more follow. */
+static int gather(lua_State *L, size_t skip, struct iovec *iov,
+                  size_t *total) {
   int i, n = 0, top = lua_gettop(L);
-  for (i = 2; i <= top && n < MAX_BLOCKS; i++) {
+  *total = 0;
+  for (i = 2; i <= top; i++) {
     size_t len;
-    const char *data = lua_tolstring(L, i, &len);
+    const char *data;
+    if (n == MAX_BLOCKS) {
+      *total = 0;
+      break;
+    }
+    data = lua_tolstring(L, i, &len);
     if (skip >= len) {
       skip -= len;
       continue;
     }
     iov[n].iov_base = (char *)data + skip;
     iov[n++].iov_len = len - skip;
+    *total += len - skip;
     skip = 0;
   }
   return n;
@@ -103,18 +112,24 @@ static int buffer_all(lua_State *L, struct stream *s) {
 }
 
 static int write_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = lua_touserdata(L, 1);
+  struct stream *s = w->object;
   int r = begin(L, c, w, s, "write");
   if (r == 0 && w->progress == 0 && buffers(L, s))
     return buffer_all(L, s);
   while (r == 0) {
     struct iovec iov[MAX_BLOCKS];
-    int n = gather(L, w->progress, iov);
-    if (n == 0 && bytes_len(&s->out) == 0) {
-      lua_settop(L, 1);
+    size_t total;
+    int n = gather(L, w->progress, iov, &total);
+    ssize_t taken = 0;
+    if (n > 0 || bytes_len(&s->out) > 0) {
+      taken = stream_send(s, iov, n);
+      r = sent(L, c, w, s, taken, "write");
+    }
+    if (r == 0 && (size_t)taken == total && bytes_len(&s->out) == 0 &&
+        (total > 0 || n == 0)) {
+      lua_pushvalue(L, 1);
       return 1;
     }
-    r = sent(L, c, w, s, stream_send(s, iov, n), "write");
     if (r == 0 && c->budget < 0)
       r = lstream_turn(c, w);
   }
@@ -124,8 +139,7 @@ static int write_step(lua_State *L, struct core *c, struct wait *w) {
 static const struct op write_op = {"write", write_step, NULL};
 
 static int l_write(lua_State *L) {
-  struct core *c = neap_core(L);
-  struct stream *s = lstream_open(L, c);
+  struct stream *s = lstream_open(L);
   int i, top = lua_gettop(L);
   if (s == NULL) {
     lua_pushinteger(L, 0);
@@ -138,13 +152,13 @@ static int l_write(lua_State *L) {
     else if (type != LUA_TSTRING)
       luaL_typeerror(L, i, "string or number");
   }
-  return neap_op(L, &write_op, s->timeout);
+  return neap_opon(L, lstream_core(s), &write_op, s, s->timeout);
 }
 
 /* ---- buffering ---- */
 
 static int flush_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = lua_touserdata(L, 1);
+  struct stream *s = w->object;
   int r = begin(L, c, w, s, "flush");
   while (r == 0) {
     if (bytes_len(&s->out) == 0) {
@@ -158,18 +172,18 @@ static int flush_step(lua_State *L, struct core *c, struct wait *w) {
 
 static int l_flush(lua_State *L) {
   static const struct op op = {"flush", flush_step, NULL};
-  struct stream *s = lstream_open(L, neap_core(L));
+  struct stream *s = lstream_open(L);
   if (s == NULL)
     return 3;
   lua_settop(L, 1);
-  return neap_op(L, &op, s->timeout);
+  return neap_opon(L, lstream_core(s), &op, s, s->timeout);
 }
 
 /* setvbuf(mode, size) */
 static int l_setvbuf(lua_State *L) {
   static const char *const modes[] = {"no", "line", "full", NULL};
   static const uint8_t kinds[] = {BUFFER_NO, BUFFER_LINE, BUFFER_FULL};
-  struct stream *s = lstream_open(L, neap_core(L));
+  struct stream *s = lstream_open(L);
   int mode;
   if (s == NULL)
     return 3;
@@ -250,7 +264,7 @@ static int sendfile_done(lua_State *L, struct box *b, size_t total) {
 }
 
 static int sendfile_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = lua_touserdata(L, 1);
+  struct stream *s = w->object;
   struct box *b = lua_touserdata(L, SF_BOX);
   int r = begin(L, c, w, s, "sendfile");
   while (r == 0) {
@@ -311,7 +325,7 @@ static int open_box(lua_State *L, struct box *b) {
 /* sendfile(file or path, offset, length) */
 static int l_sendfile(lua_State *L) {
   static const struct op op = {"sendfile", sendfile_step, NULL};
-  struct stream *s = lstream_open(L, neap_core(L));
+  struct stream *s = lstream_open(L);
   struct box *b;
   int err;
   if (s == NULL) {
@@ -331,7 +345,7 @@ static int l_sendfile(lua_State *L) {
     lua_pushinteger(L, 0);
     return 4;
   }
-  return neap_op(L, &op, s->timeout);
+  return neap_opon(L, lstream_core(s), &op, s, s->timeout);
 }
 
 void lwrite_open(lua_State *L) {

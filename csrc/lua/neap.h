@@ -42,6 +42,11 @@ enum { OP_WAIT = -1 };
  * w->progress is 0 at the first step and the step's own afterwards. */
 int neap_op(lua_State *L, const struct op *op, int64_t timeout);
 
+/* The same where core and w->object are at hand; neap_op looks for the object
+ * in slot 1. */
+int neap_opon(lua_State *L, struct core *c, const struct op *op, void *object,
+              int64_t timeout);
+
 /* Raises unless this thread could wait now; for calls that may wait but first
  * do things that cannot be undone (neap_op does it by itself). */
 void neap_maywait(lua_State *L, struct core *c, const char *name);

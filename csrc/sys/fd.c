@@ -190,7 +190,14 @@ int sys_nonblock(int fd) {
     return -errno;
   if (flags & O_NONBLOCK)
     return 0;
-  return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1 ? -errno : 0;
+  return fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1 ? -errno : 1;
+}
+
+int sys_block(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags == -1 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == -1)
+    return -errno;
+  return 0;
 }
 
 int sys_kind(int fd) {

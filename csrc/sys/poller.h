@@ -6,6 +6,7 @@
 #ifndef NEAP_SYS_POLLER_H
 #define NEAP_SYS_POLLER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct poller; /* each implementation begins with its ops */
 
 struct poller_ops {
   const char *name;
+  bool edges; /* what is armed stays so: arming it again changes nothing */
   /* Reports `want` of fd under `token`; `had` is what it is armed for
    * already, 0 when fd is new here. Returns what it is armed for now, or
    * -errno (-EPERM: a regular file, always ready). */

@@ -106,6 +106,7 @@ static void close_epoll(struct poller *p) {
 
 static const struct poller_ops ops = {
   .name = "epoll",
+  .edges = true,
   .arm = arm,
   .drop = drop,
   .wait = wait_events,

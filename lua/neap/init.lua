@@ -3,6 +3,7 @@
 local core <const> = require "neap.core"
 local sync <const> = require "neap.sync"
 
+---@class neap
 local M = {
   _VERSION = "neap scm-1",
   spawn = core.spawn,

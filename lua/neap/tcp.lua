@@ -5,6 +5,7 @@ local options <const> = require "neap.options"
 local race <const> = require "neap.race"
 require "neap.listener"
 
+---@class neap.tcp
 local M = {}
 
 local connect_options <const> = options.with(options.stream, {

@@ -3,6 +3,7 @@ local core <const> = require "neap.core"
 local options <const> = require "neap.options"
 require "neap.listener"
 
+---@class neap.unix
 local M = {}
 
 local listen_options <const> = options.with(options.stream, {
