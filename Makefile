@@ -136,7 +136,8 @@ hosts: $(HOSTS)
 $(CORE): $(OBJECTS)
 	@mkdir -p $(@D)
 	$(call SAY,link $@)$(CC) $(LIBFLAG) -pthread $(SANITIZE) $(LDFLAGS) $(NODELETE) $(WRAPS) \
-	  -o $@ $(OBJECTS) -lm
+	  -o $@.new $(OBJECTS) -lm
+	@mv $@.new $@
 
 $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)

@@ -66,7 +66,7 @@ local function converse(conn)
   tell_all(("* %s is here"):format(name), user)
   tell(user, ("* hello %s"):format(name))
   conn:settimeout(nil)
-  for line in conn.read, conn do tell_all(("%s: %s"):format(name, line), user) end
+  for line in function() return (conn:read "l") end do tell_all(("%s: %s"):format(name, line), user) end
 end
 
 local function log(err, traceback) io.stderr:write(tostring(err), "\n", traceback or "", "\n") end

@@ -85,11 +85,12 @@ describe("neap.resolve", function()
   it("lets other tasks run meanwhile, many lookups at once", function()
     local ticks, found = 0, 0
     neap.run(function()
-      neap.spawn({ daemon = true }, function()
+      local guard <close> = neap.spawn(function()
         while true do ticks = ticks + 1 neap.sleep(0) end
       end)
+      local group <close> = neap.group()
       for _ = 1, 100 do
-        neap.spawn(function()
+        group:spawn(function()
           if neap.resolve("localhost", "http", { family = "inet" }) then found = found + 1 end
         end)
       end

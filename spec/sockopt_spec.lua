@@ -33,6 +33,16 @@ describe("socket options", function()
     end
   end)
 
+  it("are all in the manual, with the right type of access", function()
+    local file <close> = assert(io.open "docs/sockopt.md")
+    local page = file:read "a"
+    for _, row in ipairs(socket.options()) do
+      local line = assert(page:match("\n(| `" .. row.name .. "` |[^\n]*)"), row.name)
+      assert.equal(row.readable, line:find("| get", 1, true) ~= nil, row.name)
+      assert.equal(row.writable, line:find("set |", 1, true) ~= nil, row.name)
+    end
+  end)
+
   it("set and get a boolean, an integer, seconds, linger, a string", function()
     for _, case in ipairs {
       { "TCP_NODELAY", true }, { "TCP_NODELAY", false }, { "SO_KEEPALIVE", true },

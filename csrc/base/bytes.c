@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
+
+
 enum { LEAST_ROOM = 64 };
 
 /* Moves what is queued to the start of a block of `room` bytes. */
@@ -17,37 +20,37 @@ static int rehouse(struct bytes *b, size_t room, size_t before) {
     memcpy(data + before, bytes_head(b), len);
   bytes_free(b);
   b->data = data;
-  b->room = room;
-  b->head = before;
-  b->tail = before + len;
+  b->room = (uint32_t)room;
+  b->head = (uint32_t)before;
+  b->tail = (uint32_t)(before + len);
   return 0;
 }
 
 /* The room for n bytes: a power of two, so that growing stays linear. */
 static size_t rounded(size_t n) {
   size_t room = LEAST_ROOM;
-  while (room < n && room <= (size_t)-1 / 4)
+  while (room < n)
     room *= 2;
-  return room < n ? n : room;
+  return room;
 }
 
 int bytes_reserve(struct bytes *b, size_t n) {
   size_t len = bytes_len(b);
-  if (n > (size_t)-1 / 4 - len)
+  if (n > BYTES_MAX - len)
     return -ENOMEM;
-  if (b->lent == NULL && b->room - b->tail >= n)
+  if (!b->lent && b->room - b->tail >= n)
     return 0;
-  if (b->lent == NULL && b->room >= len + n && b->head >= b->room / 2) {
+  if (!b->lent && b->room >= len + n && b->head >= b->room / 2) {
     memmove(b->data, bytes_head(b), len);
     b->head = 0;
-    b->tail = len;
+    b->tail = (uint32_t)len;
     return 0;
   }
   return rehouse(b, rounded(len + n), 0);
 }
 
 int bytes_settle(struct bytes *b) {
-  return b->lent == NULL ? 0 : rehouse(b, rounded(bytes_len(b)), 0);
+  return b->lent ? rehouse(b, rounded(bytes_len(b)), 0) : 0;
 }
 
 int bytes_borrow(struct bytes *b, struct scratch *s) {
@@ -56,7 +59,7 @@ int bytes_borrow(struct bytes *b, struct scratch *s) {
   bytes_free(b);
   b->data = s->data;
   b->room = SCRATCH_SIZE;
-  b->lent = s;
+  b->lent = true;
   s->user = b;
   return 0;
 }
@@ -65,7 +68,7 @@ int bytes_append(struct bytes *b, const void *data, size_t n) {
   int err = bytes_reserve(b, n);
   if (err == 0 && n > 0) {
     memcpy(b->data + b->tail, data, n);
-    b->tail += n;
+    b->tail += (uint32_t)n;
   }
   return err;
 }
@@ -73,24 +76,24 @@ int bytes_append(struct bytes *b, const void *data, size_t n) {
 int bytes_prepend(struct bytes *b, const void *data, size_t n) {
   if (n > b->head) {
     size_t len = bytes_len(b);
-    if (n > (size_t)-1 / 4 - len)
+    if (n > BYTES_MAX - len)
       return -ENOMEM;
     if (rehouse(b, rounded(len + n), n) < 0)
       return -ENOMEM;
   }
   if (n > 0) {
-    b->head -= n;
+    b->head -= (uint32_t)n;
     memcpy(bytes_head(b), data, n);
   }
   return 0;
 }
 
 void bytes_free(struct bytes *b) {
-  if (b->lent != NULL)
-    b->lent->user = NULL;
+  if (b->lent)
+    container_of(b->data, struct scratch, data)->user = NULL;
   else
     free(b->data);
   b->data = NULL;
   b->head = b->tail = b->room = 0;
-  b->lent = NULL;
+  b->lent = false;
 }

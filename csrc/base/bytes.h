@@ -6,14 +6,18 @@
 #ifndef NEAP_BASE_BYTES_H
 #define NEAP_BASE_BYTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { SCRATCH_SIZE = 64 * 1024 };
 
+#define BYTES_MAX (UINT32_MAX / 4) /* in one queue */
+
 struct bytes {
   char *data;
-  size_t head, tail, room; /* what is queued is data[head .. tail) */
-  struct scratch *lent;    /* data lies in it */
+  uint32_t head, tail, room; /* what is queued is data[head .. tail) */
+  bool lent;                 /* data lies in a scratch buffer */
 };
 
 struct scratch {
@@ -22,7 +26,7 @@ struct scratch {
 };
 
 static inline size_t bytes_len(const struct bytes *b) {
-  return b->tail - b->head;
+  return (size_t)b->tail - b->head;
 }
 
 static inline char *bytes_head(const struct bytes *b) {
@@ -49,7 +53,7 @@ void bytes_free(struct bytes *b);
 
 /* Takes n bytes away; an empty queue lets go of its memory. */
 static inline void bytes_consume(struct bytes *b, size_t n) {
-  b->head += n;
+  b->head += (uint32_t)n;
   if (b->head == b->tail)
     bytes_free(b);
 }

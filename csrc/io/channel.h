@@ -19,9 +19,7 @@ struct channel {
   uint16_t version;
   uint16_t size;
   const struct channel_ops *ops;
-  int fd;
-  uint8_t want;     /* POLLER_IN or POLLER_OUT, after -EAGAIN */
-  bool shortdrains; /* a read that was cut short has taken all there was */
+  uint8_t want; /* POLLER_IN or POLLER_OUT, after -EAGAIN */
 };
 
 /* All return >= 0 or a failure (base/error.h). */

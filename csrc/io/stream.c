@@ -14,24 +14,7 @@ enum {
   MAX_BLOCKS = 64          /* in one gather write */
 };
 
-/* ---- channels over a descriptor ---- */
-
-static ssize_t socket_read(struct channel *c, void *buf, size_t len) {
-  return sys_recv(c->fd, buf, len);
-}
-
-static ssize_t socket_write(struct channel *c, const struct iovec *iov,
-                            int n) {
-  return sys_sendv(c->fd, iov, n);
-}
-
-static int socket_shutdown(struct channel *c, int how) {
-  return sys_shutdown(c->fd, how);
-}
-
-static int fd_close(struct channel *c) {
-  return sys_close(c->fd);
-}
+/* ---- descriptors that were passed ---- */
 
 /* Closes what nobody will take. */
 static void drop_fds(int *fds, int n) {
@@ -60,51 +43,61 @@ static void keep_fds(struct stream *s, int *fds, int n, size_t received) {
 
 /* Descriptors may come with any byte: to read without taking them would lose
  * them. */
-static ssize_t unix_read(struct channel *c, void *buf, size_t len) {
-  struct stream *s = container_of(c, struct stream, own);
+static ssize_t unix_read(struct stream *s, void *buf, size_t len) {
   int fds[FD_MAXPASS], nfds;
-  ssize_t n = sys_recvfds(c->fd, buf, len, fds, &nfds);
+  ssize_t n = sys_recvfds(s->watch.fd, buf, len, fds, &nfds);
   if (n >= 0 && nfds != 0)
     keep_fds(s, fds, nfds, (size_t)n);
   return n;
 }
 
-static ssize_t file_read(struct channel *c, void *buf, size_t len) {
-  return sys_read(c->fd, buf, len);
+/* ---- the descriptor, or the session over it ---- */
+
+static ssize_t read_some(struct stream *s, void *buf, size_t len) {
+  ssize_t n;
+  s->want = POLLER_IN;
+  if (s->session != NULL) {
+    n = s->session->ops->read(s->session, buf, len);
+    s->want = s->session->want;
+    return n;
+  }
+  switch (s->kind) {
+  case FD_SOCKET:
+    return sys_recv(s->watch.fd, buf, len);
+  case FD_UNIX:
+    return unix_read(s, buf, len);
+  default:
+    return sys_read(s->watch.fd, buf, len);
+  }
 }
 
-static ssize_t file_write(struct channel *c, const struct iovec *iov, int n) {
-  return sys_writev(c->fd, iov, n);
+static ssize_t write_some(struct stream *s, const struct iovec *iov, int n) {
+  ssize_t sent;
+  s->want = POLLER_OUT;
+  if (s->session != NULL) {
+    sent = s->session->ops->write(s->session, iov, n);
+    s->want = s->session->want;
+    return sent;
+  }
+  if (s->kind > FD_UNIX)
+    return sys_writev(s->watch.fd, iov, n);
+  return n == 1 ? sys_send(s->watch.fd, iov->iov_base, iov->iov_len)
+                : sys_sendv(s->watch.fd, iov, n);
 }
 
-static int file_shutdown(struct channel *c, int how) {
-  (void)c;
-  (void)how;
-  return -ENOTSOCK;
+int stream_shutdown(struct stream *s, int how) {
+  if (s->session != NULL)
+    return s->session->ops->shutdown(s->session, how);
+  return s->kind > FD_UNIX ? -ENOTSOCK : sys_shutdown(s->watch.fd, how);
 }
 
-static const struct channel_ops channels[] = {
-  [FD_SOCKET] = {.kind = "socket",
-                 .read = socket_read,
-                 .write = socket_write,
-                 .shutdown = socket_shutdown,
-                 .close = fd_close},
-  [FD_UNIX] = {.kind = "unix socket",
-               .read = unix_read,
-               .write = socket_write,
-               .shutdown = socket_shutdown,
-               .close = fd_close},
-  [FD_FILE] = {.kind = "file",
-               .read = file_read,
-               .write = file_write,
-               .shutdown = file_shutdown,
-               .close = fd_close},
-  [FD_OTHER] = {.kind = "descriptor",
-                .read = file_read,
-                .write = file_write,
-                .shutdown = file_shutdown,
-                .close = fd_close},
-};
+const char *stream_kindname(const struct stream *s) {
+  static const char *const names[] = {[FD_SOCKET] = "socket",
+                                      [FD_UNIX] = "unix socket",
+                                      [FD_FILE] = "file",
+                                      [FD_OTHER] = "descriptor"};
+  return s->session != NULL ? s->session->ops->kind : names[s->kind];
+}
 
 /* ---- opening, closing ---- */
 
@@ -113,7 +106,6 @@ void stream_init(struct stream *s) {
   watch_init(&s->watch, -1);
   lock_init(&s->reader);
   lock_init(&s->writer);
-  s->channel = &s->own;
   s->timeout = SYS_FOREVER;
   s->maxline = 64 * 1024;
   s->maxread = 64 * 1024 * 1024;
@@ -121,12 +113,7 @@ void stream_init(struct stream *s) {
 
 void stream_open(struct stream *s, int fd, enum fd_kind kind,
                  bool shortdrains) {
-  s->own.magic = CHANNEL_MAGIC;
-  s->own.version = CHANNEL_VERSION;
-  s->own.size = sizeof s->own;
-  s->own.ops = &channels[kind];
-  s->own.fd = fd;
-  s->own.shortdrains = shortdrains;
+  s->shortdrains = shortdrains;
   s->kind = (uint8_t)kind;
   s->watch.fd = fd;
   s->watch.ready = POLLER_IN | POLLER_OUT;
@@ -139,6 +126,28 @@ static void wake_writers(struct stream *s, struct loop *l) {
               ERR_CLOSED);
 }
 
+static void free_out(struct stream *s) {
+  if (s->out != NULL)
+    bytes_free(&s->out->queue);
+  free(s->out);
+  s->out = NULL;
+}
+
+int stream_buffer(struct stream *s, enum stream_buffering how,
+                  uint32_t room) {
+  if (s->out == NULL && how == BUFFER_NO)
+    return 0;
+  if (s->out == NULL)
+    s->out = calloc(1, sizeof *s->out);
+  if (s->out == NULL)
+    return -ENOMEM;
+  s->out->buffering = (uint8_t)how;
+  s->out->room = room;
+  if (how == BUFFER_NO && stream_unsent(s) == 0)
+    free_out(s);
+  return 0;
+}
+
 static void leave(struct stream *s, struct loop *l, bool closing) {
   loop_drop(l, &s->watch, closing, ERR_CLOSED);
   wake_writers(s, l);
@@ -146,7 +155,7 @@ static void leave(struct stream *s, struct loop *l, bool closing) {
     sys_block(s->watch.fd);
   s->watch.fd = -1;
   bytes_free(&s->in);
-  bytes_free(&s->out);
+  free_out(s);
   while (s->passed != NULL) {
     struct passed *p = s->passed;
     s->passed = p->next;
@@ -160,10 +169,13 @@ void stream_detach(struct stream *s, struct loop *l) {
 }
 
 int stream_close(struct stream *s, struct loop *l) {
-  if (!stream_isopen(s))
+  int fd = s->watch.fd;
+  if (fd < 0)
     return 0;
+  if (s->session != NULL)
+    s->session->ops->close(s->session);
   leave(s, l, true);
-  return s->channel->ops->close(s->channel);
+  return sys_close(fd);
 }
 
 /* ---- receiving ---- */
@@ -177,11 +189,11 @@ static ssize_t make_room(struct stream *s, struct scratch *scratch,
   if (len == 0 && hint <= SCRATCH_SIZE) {
     if (bytes_borrow(in, scratch) < 0)
       return -ENOMEM;
-  } else if (in->lent != NULL && len + READ_STEP <= SCRATCH_SIZE &&
+  } else if (in->lent && len + READ_STEP <= SCRATCH_SIZE &&
              len + hint <= SCRATCH_SIZE) {
     memmove(in->data, bytes_head(in), len);
     in->head = 0;
-    in->tail = len;
+    in->tail = (uint32_t)len;
   } else {
     size_t more = hint < READ_STEP ? READ_STEP : hint;
     if (bytes_reserve(in, more < READ_MOST ? more : READ_MOST) < 0)
@@ -196,7 +208,7 @@ static void after_read(struct stream *s, ssize_t n, size_t asked) {
   unsigned special = POLLER_HUP | POLLER_ERR | POLLER_PRI;
   if (n == -EAGAIN)
     at->ready &= (uint8_t)~(POLLER_IN | POLLER_ERR | POLLER_PRI | POLLER_HUP);
-  else if (n > 0 && (size_t)n < asked && s->channel->shortdrains &&
+  else if (n > 0 && (size_t)n < asked && s->shortdrains &&
            !(at->ready & special))
     at->ready &= (uint8_t)~POLLER_IN;
 }
@@ -211,17 +223,16 @@ ssize_t stream_fill(struct stream *s, struct scratch *scratch, size_t hint) {
   if (s->ended != 0)
     return s->ended;
   if (!(s->watch.ready & ~(unsigned)POLLER_OUT)) {
-    s->channel->want = POLLER_IN;
+    s->want = POLLER_IN;
     return -EAGAIN;
   }
   room = make_room(s, scratch, hint);
   if (room < 0)
     return room;
-  s->channel->want = POLLER_IN;
-  n = s->channel->ops->read(s->channel, s->in.data + s->in.tail, (size_t)room);
+  n = read_some(s, s->in.data + s->in.tail, (size_t)room);
   after_read(s, n, (size_t)room);
   if (n > 0) {
-    s->in.tail += (size_t)n;
+    s->in.tail += (uint32_t)n;
     s->received += (uint64_t)n;
     return n;
   }
@@ -245,8 +256,8 @@ static size_t scan_begin(const struct stream *s, size_t from) {
 }
 
 static void scan_end(struct stream *s, size_t from, size_t end) {
-  s->scanfrom = from;
-  s->scanned = end;
+  s->scanfrom = (uint32_t)from;
+  s->scanned = (uint32_t)end;
 }
 
 static ssize_t find_line(struct stream *s, const struct want *want,
@@ -282,7 +293,7 @@ static ssize_t find_delimiter(struct stream *s, const struct want *want,
   if (begin < have)
     hit = memmem(head + begin, have - begin, want->delimiter, want->dlen);
   if (hit == NULL) {
-    if (have - from > want->count)
+    if (have - from >= want->dlen && have - from - want->dlen >= want->count)
       return -EMSGSIZE;
     /* the delimiter may have begun */
     scan_end(s, from,
@@ -325,45 +336,39 @@ size_t stream_lacks(const struct stream *s, const struct want *want,
 /* ---- sending ---- */
 
 /* One gather write: the queue first. Returns what the channel took. */
-static ssize_t send_once(struct stream *s, const struct iovec *iov, int n) {
+static ssize_t send_queued(struct stream *s, const struct iovec *iov, int n) {
   struct iovec all[MAX_BLOCKS];
-  int count = 0;
-  size_t queued = bytes_len(&s->out);
-  s->channel->want = POLLER_OUT;
-  if (queued == 0)
-    return s->channel->ops->write(s->channel, iov,
-                                  n < MAX_BLOCKS ? n : MAX_BLOCKS);
-  all[count].iov_base = bytes_head(&s->out);
-  all[count++].iov_len = queued;
+  int count = 1;
+  all[0].iov_base = bytes_head(&s->out->queue);
+  all[0].iov_len = bytes_len(&s->out->queue);
   while (count < MAX_BLOCKS && count <= n) {
     all[count] = iov[count - 1];
     count++;
   }
-  return s->channel->ops->write(s->channel, all, count);
+  return write_some(s, all, count);
 }
 
 ssize_t stream_send(struct stream *s, const struct iovec *iov, int n) {
-  size_t queued;
+  size_t queued = stream_unsent(s);
   ssize_t sent;
   if (!(s->watch.ready & (POLLER_OUT | POLLER_HUP | POLLER_ERR))) {
-    s->channel->want = POLLER_OUT;
+    s->want = POLLER_OUT;
     return -EAGAIN;
   }
-  sent = send_once(s, iov, n);
-  if (sent < 0) {
-    if (sent == -EAGAIN)
-      s->watch.ready &= (uint8_t)~POLLER_OUT;
+  sent = queued > 0 ? send_queued(s, iov, n) : write_some(s, iov, n);
+  if (sent == -EAGAIN)
+    s->watch.ready &= (uint8_t)~POLLER_OUT;
+  if (sent < 0)
     return sent;
-  }
   s->sent += (uint64_t)sent;
-  queued = bytes_len(&s->out);
   if (queued == 0)
     return sent;
-  bytes_consume(&s->out, (size_t)sent < queued ? (size_t)sent : queued);
+  bytes_consume(&s->out->queue,
+                (size_t)sent < queued ? (size_t)sent : queued);
   return (size_t)sent > queued ? sent - (ssize_t)queued : 0;
 }
 
-/* ---- descriptors that were passed ---- */
+/* ---- taking descriptors ---- */
 
 int stream_takefds(struct stream *s, int fds[FD_MAXPASS]) {
   struct passed *p = s->passed;

@@ -20,25 +20,33 @@ struct passed {
   int fds[];
 };
 
+/* What setvbuf keeps back until it is flushed. */
+struct outgoing {
+  struct bytes queue;
+  uint32_t room;
+  uint8_t buffering;
+};
+
+/* Ten thousand of these lie idle in a server: what few need is apart. */
 struct stream {
   const void *magic;       /* while it exists: who made it, for a quick check */
   struct loop *loop;
-  struct channel *channel;
-  struct channel own; /* what it points to, unless a session was put over it */
+  struct channel *session; /* over the descriptor, or NULL */
   struct watch watch;
-  struct bytes in, out;
+  struct bytes in;
+  struct outgoing *out;    /* NULL: unbuffered */
   struct lock reader, writer;
   uint64_t received, sent; /* bytes, in all */
   int64_t timeout;         /* nanoseconds, or SYS_FOREVER */
-  size_t maxline, maxread;
-  size_t scanfrom, scanned; /* no delimiter in this part of the queue */
-  size_t outroom;          /* of `out` before it is sent */
+  uint32_t maxline, maxread;
+  uint32_t scanfrom, scanned; /* no delimiter in this part of the queue */
   struct passed *passed;
-  int ended;               /* ERR_EOF, or the failure that ended reading */
-  bool fdslost;            /* more came than the limit: they were closed */
+  int32_t ended;           /* ERR_EOF, or the failure that ended reading */
   uint8_t kind;            /* enum fd_kind */
-  uint8_t buffering;
-  bool blocked;            /* before it was adopted: so it will be again */
+  uint8_t want;            /* POLLER_IN or POLLER_OUT, after -EAGAIN */
+  bool shortdrains : 1;    /* a read that was cut short took all there was */
+  bool fdslost : 1;        /* more came than the limit: they were closed */
+  bool blocked : 1;        /* before it was adopted: so it will be again */
 };
 
 /* What a read is to take. */
@@ -58,6 +66,21 @@ void stream_init(struct stream *s);
  * be ready: that is found out by trying. */
 void stream_open(struct stream *s, int fd, enum fd_kind kind,
                  bool shortdrains);
+
+/* Bytes that were written and not yet sent. */
+static inline size_t stream_unsent(const struct stream *s) {
+  return s->out != NULL ? bytes_len(&s->out->queue) : 0;
+}
+
+/* Keeps up to `room` bytes back, or none (BUFFER_NO) once what is there has
+ * been sent. Returns 0 or -ENOMEM. */
+int stream_buffer(struct stream *s, enum stream_buffering how, uint32_t room);
+
+/* As shutdown(2), of the session if there is one. */
+int stream_shutdown(struct stream *s, int how);
+
+/* "socket", "pipe"...: for messages. */
+const char *stream_kindname(const struct stream *s);
 
 static inline bool stream_isopen(const struct stream *s) {
   return s->watch.fd >= 0;

@@ -25,6 +25,7 @@ int loop_open(struct loop *l, const char *poller) {
   l->mark = sys_forkmark();
   l->pid = sys_pid();
   l->poller = poller_open(poller, &err);
+  l->now = sys_coarse();
   l->edges = l->poller != NULL && l->poller->ops->edges;
   if (err == 0)
     err = heap_reserve(&l->timers, 8);
@@ -129,6 +130,8 @@ static int arm(struct loop *l, struct watch *at, unsigned want) {
   if (err < 0)
     return err;
   token = (uint64_t)l->slots[at->slot].generation << 32 | at->slot;
+  if (at->level)
+    want |= POLLER_LEVEL;
   armed = l->poller->ops->arm(l->poller, at->fd, token, want, at->armed);
   if (armed < 0) {
     if (at->armed == 0)
@@ -164,14 +167,11 @@ int loop_wait_fd(struct loop *l, struct wait *w, struct watch *at,
   if (err < 0)
     return err;
   start(l, w, true);
-  if (want & POLLER_IN) {
+  if (want & POLLER_IN)
     at->rd = w;
-    w->rd = &at->rd;
-  }
-  if (want & POLLER_OUT) {
+  if (want & POLLER_OUT)
     at->wr = w;
-    w->wr = &at->wr;
-  }
+  w->at = at;
   if (at->plain) {
     at->ready |= (uint8_t)want;
     loop_wake(l, w, 0);
@@ -188,11 +188,11 @@ void loop_park(struct loop *l, struct wait *w, struct list *queue,
 
 /* Off whatever it waits on. */
 static void detach(struct loop *l, struct wait *w) {
-  if (w->rd != NULL)
-    *w->rd = NULL;
-  if (w->wr != NULL)
-    *w->wr = NULL;
-  w->rd = w->wr = NULL;
+  if (w->at != NULL && w->at->rd == w)
+    w->at->rd = NULL;
+  if (w->at != NULL && w->at->wr == w)
+    w->at->wr = NULL;
+  w->at = NULL;
   list_remove(&w->node);
   if (w->external)
     l->external--;
@@ -267,6 +267,11 @@ static void dispatch(struct loop *l, const struct poller_event *e) {
       arm(l, at, POLLER_IN);
     return;
   }
+  if (at->level && at->rd == NULL) { /* nobody listens now: or it would spin */
+    l->poller->ops->drop(l->poller, at->fd, 0);
+    at->armed = 0;
+    return;
+  }
   if (at->rd != NULL && e->events & ~(unsigned)POLLER_OUT)
     loop_wake(l, at->rd, 0);
   if (at->wr != NULL &&
@@ -303,6 +308,8 @@ int loop_turn(struct loop *l, int64_t timeout) {
   int i, n;
   n = l->poller->ops->wait(l->poller, due < timeout ? due : timeout, events,
                            MAX_EVENTS);
+  l->now = sys_coarse();
+  l->turns++;
   for (i = 0; i < n; i++)
     dispatch(l, &events[i]);
   fire_timers(l);

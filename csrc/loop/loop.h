@@ -26,12 +26,11 @@ struct lock {
 struct wait {
   struct list node;      /* in the ready queue, or in a queue of waiters */
   struct timer timer;    /* lazily moved: may lie before what is due */
-  struct wait **rd, **wr; /* where a watch points here, or NULL */
-  int64_t timeout;       /* of the call, from its first wait */
-  int64_t until;         /* that, as a time; 0 until the first wait */
+  struct watch *at;      /* that points here, or NULL */
+  int64_t until;         /* the call's end; before its first wait -1 - its
+                            timeout */
   size_t progress;       /* the operation's own */
-  void *object;          /* what the operation works on */
-  const void *ticket;    /* the operation's own: what a waker must know */
+  const void *object;    /* what the operation works on */
   struct lock *held;     /* until the operation ends */
   const char *what;      /* what is waited for, in words */
   int result;            /* how the last wait ended: 0 or a failure */
@@ -49,11 +48,14 @@ struct watch {
   bool shared;          /* was passed, duplicated, or is not ours */
   bool plain;           /* a regular file: always ready */
   bool bell;            /* nobody waits: it is for loop->rang */
+  bool level;           /* reported as long as it is ready: a listener */
 };
 
 struct loop {
   struct poller *poller;
   bool edges;            /* the poller's */
+  uint32_t turns;        /* how often it polled */
+  int64_t now;           /* when it last polled; some milliseconds off */
   struct heap timers;
   struct list ready;     /* waits that are over */
   struct slot *slots;    /* slot -> watch, with generations */

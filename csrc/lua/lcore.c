@@ -83,7 +83,7 @@ int neap_checkfd(lua_State *L, int arg) {
     return fileno(file->f);
   }
   if (lua_type(L, arg) == LUA_TUSERDATA || lua_type(L, arg) == LUA_TTABLE) {
-    int fd;
+    int fd, top = lua_gettop(L);
     if (luaL_getmetafield(L, arg, "__index") == LUA_TNIL &&
         lua_type(L, arg) != LUA_TTABLE)
       luaL_typeerror(L, arg, "descriptor");
@@ -94,7 +94,7 @@ int neap_checkfd(lua_State *L, int arg) {
     lua_call(L, 1, 1);
     luaL_argcheck(L, lua_isinteger(L, -1), arg, "has no descriptor (closed?)");
     fd = (int)lua_tointeger(L, -1);
-    lua_settop(L, -2);
+    lua_settop(L, top);
     return fd;
   }
   return luaL_typeerror(L, arg, "descriptor");

@@ -53,12 +53,17 @@ static int resume_done(lua_State *L, lua_State *co, int status, int n) {
 /* Moves nargs values from the top of L to co. Returns false, with a message
  * pushed, if co cannot be resumed. */
 static bool pass_arguments(lua_State *L, lua_State *co, int nargs) {
+  lua_Debug ar;
   if (!lua_checkstack(co, nargs + 1)) {
     lua_pushliteral(L, "too many arguments to resume");
     return false;
   }
   if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
     lua_pushliteral(L, "cannot resume dead coroutine");
+    return false;
+  }
+  if (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)) {
+    lua_pushliteral(L, "cannot resume non-suspended coroutine");
     return false;
   }
   lua_xmove(L, co, nargs);

@@ -113,7 +113,9 @@ static int wait_step(lua_State *L, struct core *c, struct wait *w) {
     return OP_WAIT;
   }
   if (g->failed != NULL) {
-    g->scope.state = SCOPE_RAISED;
+    g->told = g->told || task_self(c) == g->scope.task;
+    if (g->told)
+      g->scope.state = SCOPE_RAISED;
     task_pusherror(L, g->failed);
     return lua_error(L);
   }
@@ -142,7 +144,7 @@ static int close_step(lua_State *L, struct core *c, struct wait *w) {
   repeated = g->failed != NULL && lua_isnil(L, 2);
   if (lua_gettop(L) < 3 && repeated)
     task_pusherror(L, g->failed);
-  if (g->failed != NULL && g->scope.state == SCOPE_ARMED && !repeated) {
+  if (g->failed != NULL && !g->told && !repeated) {
     g->failed->report = true; /* the body's own error is not replaced */
     g->failed->group = NULL;
     task_report(L, g->failed);
@@ -169,6 +171,7 @@ static int l_group_close(lua_State *L) {
   lua_settop(L, 2);
   if (g->closed)
     return 0;
+  g->closing = true;
   if (!lua_isnil(L, 2))
     cancel_members(L, g, TASK_GRACE);
   if (g->live > 0 && !task_canwait(L, c)) {

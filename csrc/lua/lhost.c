@@ -48,8 +48,9 @@ static int l_next_deadline(lua_State *L) {
   struct core *c = neap_core(L);
   int64_t due = list_empty(&c->batch) ? loop_due(&c->loop) : 0;
   if (due == SYS_FOREVER)
-    return 0;
-  lua_pushnumber(L, (lua_Number)due / 1e9);
+    lua_pushnil(L);
+  else
+    lua_pushnumber(L, (lua_Number)due / 1e9);
   return 1;
 }
 

@@ -21,8 +21,11 @@ struct listener {
   struct sys_file file; /* the Unix path that it made */
   struct addr path;     /* len 0: none to unlink */
   int64_t timeout;      /* of accept */
+  uint32_t turn;        /* of the loop, at the last accept */
+  uint32_t run;         /* accepted since it was last found empty */
   enum fd_kind kind;
   bool shortdrains;
+  bool bursts;          /* more than one comes at a time */
 };
 
 static struct listener *check(lua_State *L) {
@@ -52,6 +55,7 @@ static struct listener *new_listener(lua_State *L, int options) {
 static void opened(struct listener *l, int fd, enum fd_kind kind) {
   l->watch.fd = fd;
   l->watch.ready = POLLER_IN;
+  l->watch.level = true;
   l->kind = kind;
 }
 
@@ -135,6 +139,26 @@ static int accept_failed(lua_State *L, struct listener *l, int err) {
   return neap_failf(L, err, "accept %s", text);
 }
 
+/* To find a listener empty costs a call. While connections come one by one it
+ * is not asked; when they come in bursts it is cheaper than to poll again for
+ * each. */
+static void after_accept(struct core *c, struct listener *l) {
+  l->run++;
+  if (!l->bursts)
+    l->bursts = c->loop.turns - l->turn <= 1;
+  if (!l->bursts)
+    l->watch.ready = 0;
+  l->turn = c->loop.turns;
+}
+
+static int await_connection(struct core *c, struct wait *w,
+                            struct listener *l) {
+  l->bursts = l->bursts && l->run > 1;
+  l->run = 0;
+  l->watch.ready = 0;
+  return await_watch(c, w, &l->watch, POLLER_IN);
+}
+
 static int accept_step(lua_State *L, struct core *c, struct wait *w) {
   struct listener *l = lua_touserdata(L, 1);
   int n;
@@ -147,9 +171,10 @@ static int accept_step(lua_State *L, struct core *c, struct wait *w) {
     return OP_WAIT;
   }
   n = l->watch.ready != 0 ? accepted(L, c, l) : -EAGAIN;
+  if (n > 0)
+    after_accept(c, l);
   if (n == -EAGAIN) {
-    l->watch.ready = 0;
-    n = await_watch(c, w, &l->watch, POLLER_IN);
+    n = await_connection(c, w, l);
     if (n == 0)
       return OP_WAIT;
   }
@@ -362,21 +387,51 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-static int handled(lua_State *L, int status, lua_KContext ctx) {
-  (void)L;
-  (void)status;
-  (void)ctx;
-  return 0;
+/* ---- a connection's task ---- */
+
+static bool is_error(int status) {
+  return status != LUA_OK && status != LUA_YIELD;
 }
 
-/* handle(handler, conn): the body of a connection's task; closes it however
- * the handler ends. */
-static int l_handle(lua_State *L) {
-  lua_settop(L, 2);
-  lua_toclose(L, 2);
+/* Slot 3 holds the error, if there was one: the first counts. */
+static int conn_closed(lua_State *L, int status, lua_KContext task) {
+  struct stream *s = lua_touserdata(L, 1);
+  (void)status;
+  stream_close(s, s->loop);
+  lua_settop(L, lua_gettop(L) < 3 ? 2 : 3);
+  return task_end(L, lua_gettop(L) == 3 ? LUA_ERRRUN : LUA_OK, task);
+}
+
+/* What it wrote and setvbuf kept back is still to be sent. */
+static int conn_end(lua_State *L, int status, lua_KContext task) {
+  struct stream *s = lua_touserdata(L, 1);
+  if (!is_error(status))
+    lua_settop(L, 2);
+  if (stream_unsent(s) == 0)
+    return conn_closed(L, status, task);
+  luaL_getmetafield(L, 1, "__close");
   lua_pushvalue(L, 1);
-  lua_pushvalue(L, 2);
-  lua_callk(L, 1, 0, 0, handled);
+  return conn_closed(L, lua_pcallk(L, 1, 0, 0, task, conn_closed), task);
+}
+
+/* Like task_main, for handler(conn): closes it however the handler ends. It
+ * is to be closed, so that a coroutine that is closed from outside closes it,
+ * too, which wakes and so ends the task. */
+static int conn_main(lua_State *L) {
+  struct task *t = lua_touserdata(L, 1);
+  t->status = TASK_LIVE;
+  lua_pushvalue(L, 4);
+  lua_replace(L, 1);
+  lua_toclose(L, 1);
+  return conn_end(L, lua_pcallk(L, 1, 0, 2, (lua_KContext)t, conn_end),
+                  (lua_KContext)t);
+}
+
+/* serve(group, handler, conn): a task for the connection. */
+static int l_serve(lua_State *L) {
+  struct group *g = neap_checkclass(L, 1, GROUP_CLASS);
+  lua_settop(L, 3);
+  task_spawn(L, neap_core(L), g, conn_main, 1);
   return 0;
 }
 
@@ -384,7 +439,7 @@ void neap_open_listener(lua_State *L) {
   static const luaL_Reg functions[] = {{"listen_tcp", l_listen_tcp},
                                        {"listen_unix", l_listen_unix},
                                        {"listen_fd", l_listen_fd},
-                                       {"handle", l_handle},
+                                       {"serve", l_serve},
                                        {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", l_close},
                                   {"__close", l_close},

@@ -17,7 +17,7 @@ static struct stream *open_unix(lua_State *L, const char *operation) {
 /* ---- sendfd(fd, ...) ---- */
 
 static int sendfd_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = w->object;
+  struct stream *s = lstream_of(w);
   int fds[FD_MAXPASS], i, n = lua_gettop(L) - 1;
   if (!stream_isopen(s))
     return neap_fail(L, ERR_CLOSED, NULL);
@@ -30,16 +30,16 @@ static int sendfd_step(lua_State *L, struct core *c, struct wait *w) {
   for (i = 0; i < n; i++)
     fds[i] = (int)lua_tointeger(L, i + 2);
   for (;;) {
-    ssize_t sent = bytes_len(&s->out) > 0 ? stream_send(s, NULL, 0)
+    ssize_t sent = stream_unsent(s) > 0 ? stream_send(s, NULL, 0)
                                           : sys_sendfds(s->watch.fd, fds, n);
     if (sent == -EAGAIN) {
       s->watch.ready &= (uint8_t)~POLLER_OUT;
-      s->channel->want = POLLER_OUT;
+      s->want = POLLER_OUT;
       return lstream_await(L, c, w, s, "sendfd");
     }
     if (sent < 0)
       return lstream_fail(L, s, (int)sent, "sendfd");
-    if (bytes_len(&s->out) == 0 && sent == 1)
+    if (stream_unsent(s) == 0 && sent == 1)
       break;
   }
   s->sent++;
@@ -86,7 +86,7 @@ static int take(lua_State *L, struct stream *s) {
 }
 
 static int receivefd_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = w->object;
+  struct stream *s = lstream_of(w);
   if (!stream_isopen(s))
     return neap_fail(L, ERR_CLOSED, NULL);
   if (w->result < 0)

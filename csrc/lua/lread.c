@@ -130,19 +130,48 @@ static int read_formats(lua_State *L, struct core *c, struct wait *w,
 }
 
 static int read_step(lua_State *L, struct core *c, struct wait *w) {
-  return read_formats(L, c, w, w->object, arguments(L));
+  return read_formats(L, c, w, lstream_of(w), arguments(L));
 }
 
 static const struct op read_op = {"read", read_step, NULL};
 
+/* The plain case, which is worth a short cut: one line that is there. Pushes
+ * it, or returns false. */
+static bool next_line(lua_State *L, struct stream *s, const char *operation) {
+  struct core *c = lstream_core(s);
+  size_t have = bytes_len(&s->in), len;
+  const char *head, *lf;
+  if (have == 0 || s->reader.owner != NULL || --c->budget < 0)
+    return false;
+  task_maywait(L, c, operation);
+  head = bytes_head(&s->in);
+  lf = memchr(head, '\n', have);
+  len = lf != NULL ? (size_t)(lf - head) : have;
+  if (lf == NULL || len > s->maxline)
+    return false;
+  lua_pushlstring(L, head, len > 0 && lf[-1] == '\r' ? len - 1 : len);
+  bytes_consume(&s->in, len + 1);
+  return true;
+}
+
+static bool is_plain(lua_State *L, int top) {
+  const char *f;
+  if (top == 1)
+    return true;
+  f = top == 2 && lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  return f[0] == 'l' && f[1] == '\0';
+}
+
 static int l_read(lua_State *L) {
   struct stream *s = lstream_open(L);
-  int i;
+  int i, top = lua_gettop(L);
   if (s == NULL)
     return 3;
-  if (lua_gettop(L) == 1)
+  if (is_plain(L, top) && next_line(L, s, "read"))
+    return 1;
+  if (top == 1)
     lua_pushliteral(L, "l");
-  for (i = 2; i <= lua_gettop(L); i++) {
+  for (i = 2; i <= top; i++) {
     struct want want;
     parse_format(L, i, s, &want);
   }
@@ -165,7 +194,7 @@ static int iterated(lua_State *L, int n) {
 }
 
 static int lines_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = w->object;
+  struct stream *s = lstream_of(w);
   int n = read_formats(L, c, w, s, arguments(L));
   if (n == OP_WAIT)
     return n;
@@ -178,36 +207,8 @@ static const struct op lines_op = {"lines", lines_step, NULL};
 
 enum { FIRST_FORMAT = 4 }; /* upvalues: core, stream, count, formats */
 
-/* The plain case: one line that is there already. */
-static bool next_line(lua_State *L, struct core *c, struct stream *s) {
-  struct want want = {WANT_LINE, s->maxline, NULL, 0};
-  ssize_t end;
-  size_t len;
-  if (bytes_len(&s->in) == 0 || s->reader.owner != NULL || --c->budget < 0)
-    return false;
-  task_maywait(L, c, "lines");
-  s->scanfrom = s->scanned = 0;
-  end = stream_find(s, &want, 0, &len);
-  if (end < 0)
-    return false;
-  lua_pushlstring(L, bytes_head(&s->in), len);
-  bytes_consume(&s->in, (size_t)end);
-  return true;
-}
-
-static int lines_next(lua_State *L) {
-  struct stream *s = lua_touserdata(L, lua_upvalueindex(2));
-  struct core *c = lstream_core(s);
-  int i, n = (int)lua_tointeger(L, lua_upvalueindex(3));
-  if (n == 0 && next_line(L, c, s))
-    return 1;
-  lua_settop(L, 0);
-  luaL_checkstack(L, n + 4, "too many formats");
-  lua_pushvalue(L, lua_upvalueindex(2));
-  if (n == 0)
-    lua_pushliteral(L, "l");
-  for (i = 0; i < n; i++)
-    lua_pushvalue(L, lua_upvalueindex(FIRST_FORMAT + i));
+/* The read that one turn of the loop is; the formats lie from slot 2 on. */
+static int iterate(lua_State *L, struct stream *s) {
   if (!stream_isopen(s))
     return luaL_error(L, "closed");
   if (s->reader.owner == NULL)
@@ -215,22 +216,46 @@ static int lines_next(lua_State *L) {
   return neap_opon(L, lstream_core(s), &lines_op, s, s->timeout);
 }
 
+static int lines_next(lua_State *L) {
+  struct stream *s = lua_touserdata(L, lua_upvalueindex(2));
+  int i, n = (int)lua_tointeger(L, lua_upvalueindex(3));
+  lua_settop(L, 0);
+  luaL_checkstack(L, n + 4, "too many formats");
+  lua_pushvalue(L, lua_upvalueindex(2));
+  for (i = 0; i < n; i++)
+    lua_pushvalue(L, lua_upvalueindex(FIRST_FORMAT + i));
+  return iterate(L, s);
+}
+
+static int lines_plain(lua_State *L) {
+  struct stream *s = lua_touserdata(L, lua_upvalueindex(2));
+  if (next_line(L, s, "lines"))
+    return 1;
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushliteral(L, "l");
+  return iterate(L, s);
+}
+
 static int l_lines(lua_State *L) {
   struct stream *s = lstream_check(L);
   int i, n = lua_gettop(L) - 1;
+  bool plain;
   luaL_argcheck(L, n <= 250, 252, "too many formats");
   for (i = 2; i <= n + 1; i++) {
     struct want want;
     parse_format(L, i, s, &want);
   }
-  if (n == 1 && lua_type(L, 2) == LUA_TSTRING &&
-      strcmp(lua_tostring(L, 2), "l") == 0)
-    n = 0;
+  plain = is_plain(L, n + 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
+  if (plain) {
+    lua_settop(L, 2);
+    lua_pushcclosure(L, lines_plain, 2);
+    return 1;
+  }
   lua_pushinteger(L, n);
   lua_insert(L, 3);
-  lua_settop(L, 3 + n);
   lua_pushcclosure(L, lines_next, 3 + n);
   return 1;
 }
@@ -238,7 +263,7 @@ static int l_lines(lua_State *L) {
 /* ---- receive, readuntil, peek, unread ---- */
 
 static int receive_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = w->object;
+  struct stream *s = lstream_of(w);
   int r = begin(L, w, s, "receive");
   while (r == 0) {
     size_t n = bytes_len(&s->in);
@@ -271,7 +296,7 @@ static int l_receive(lua_State *L) {
 }
 
 static int until_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = w->object;
+  struct stream *s = lstream_of(w);
   struct want want = {.kind = WANT_UNTIL};
   int r = begin(L, w, s, "readuntil");
   want.delimiter = lua_tolstring(L, 2, &want.dlen);
@@ -312,7 +337,7 @@ static int l_readuntil(lua_State *L) {
 }
 
 static int peek_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = w->object;
+  struct stream *s = lstream_of(w);
   size_t n = (size_t)lua_tointeger(L, 2);
   int r = begin(L, w, s, "peek");
   while (r == 0) {

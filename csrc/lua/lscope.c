@@ -75,7 +75,6 @@ static bool left_behind(lua_State *L, struct task *t) {
 bool scope_interrupted(lua_State *L, struct core *c, struct task *t) {
   struct scope *s, *found = NULL;
   int64_t now;
-  (void)c;
   if (t->cancel == CANCEL_NONE && t->scopes == NULL)
     return false;
   now = sys_now();
@@ -90,6 +89,9 @@ bool scope_interrupted(lua_State *L, struct core *c, struct task *t) {
   if (found->state == SCOPE_ARMED)
     found->grace = later(TASK_GRACE);
   found->state = SCOPE_RAISED;
+  found->order = ++c->raises;
+  if (found->group != NULL)
+    found->group->told = !found->group->closing;
   if (found->group != NULL)
     task_pusherror(L, found->group->failed);
   else
@@ -110,14 +112,16 @@ int64_t scope_due(const struct task *t) {
   return due;
 }
 
-/* The error that is passing belongs to the outermost raised scope. */
+/* The error that is passing belongs to the scope that raised last; one of
+ * those further out may have done so while this one was unwinding. */
 static bool is_mine(lua_State *L, const struct scope *s) {
   const struct scope *out;
   bool same;
   if (s->task == NULL || s->state != SCOPE_RAISED)
     return false;
   for (out = s->outer; out != NULL; out = out->outer)
-    if (out->state == SCOPE_RAISED && out->group == NULL)
+    if (out->state == SCOPE_RAISED && out->group == NULL &&
+        out->order > s->order)
       return false;
   core_value(L, CORE_TIMEDOUT);
   same = lua_rawequal(L, -1, -2);

@@ -242,9 +242,11 @@ static void put_entry(lua_State *L, int arg, struct room *r, size_t *at) {
     return;
   }
   row = lua_type(L, -1) == LUA_TSTRING ? cmsg_named(lua_tostring(L, -1)) : NULL;
-  if (row == NULL)
+  if (row == NULL) {
     bad(L, arg,
         lua_pushfstring(L, "unknown name '%s'", luaL_tolstring(L, -1, NULL)));
+    return;
+  }
   lua_pop(L, 1);
   put_known(L, arg, r, at, row);
 }

@@ -63,20 +63,19 @@ int socket_wait(lua_State *L, struct wait *w, struct lsocket *s, int err,
 
 /* ---- making and closing ---- */
 
-static int made(lua_State *L, struct lsocket *s, int fd, const char *name) {
-  if (fd < 0)
-    return neap_fail(L, fd, name);
-  socket_set(s, fd, sock_type(fd));
-  return 1;
-}
-
 static int l_socket(lua_State *L) {
   int family = laddr_checkfamily(L, 1);
   int type = (int)neap_checkint(L, 2, 0, INT32_MAX);
-  int protocol = 0;
+  int fd, protocol = 0;
+  struct lsocket *s;
   if (!lua_isnoneornil(L, 3))
     protocol = (int)neap_checkint(L, 3, 0, INT32_MAX);
-  return made(L, socket_new(L), sock_open(family, type, protocol), "socket");
+  s = socket_new(L);
+  fd = sock_open(family, type, protocol);
+  if (fd < 0)
+    return neap_fail(L, fd, "socket");
+  socket_set(s, fd, sock_type(fd));
+  return 1;
 }
 
 static int l_socketpair(lua_State *L) {
@@ -117,8 +116,13 @@ static int take_fd(struct lsocket *s, bool closing) {
   return fd;
 }
 
+/* Of a socket, or of a descriptor that came with a message. */
 static int l_close(lua_State *L) {
-  int fd = take_fd(socket_check(L), true);
+  int fd;
+  if (lua_type(L, 1) == LUA_TNUMBER)
+    return neap_result(L, sys_close((int)neap_checkint(L, 1, 0, INT32_MAX)),
+                       "close");
+  fd = take_fd(socket_check(L), true);
   if (fd >= 0)
     sys_close(fd);
   lua_pushboolean(L, 1);

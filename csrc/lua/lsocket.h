@@ -35,8 +35,7 @@ int socket_wait(lua_State *L, struct wait *w, struct lsocket *s, int err,
 
 /* The socket itself, for a chain of calls; or err, with the address if there
  * is one. */
-int socket_self(lua_State *L, int err, const char *name,
-                const struct addr *a);
+int socket_self(lua_State *L, int err, const char *name, const struct addr *a);
 
 /* Flags at arg, which becomes an integer; raises on what cannot be kept. */
 int socket_optflags(lua_State *L, int arg);

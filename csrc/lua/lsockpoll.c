@@ -12,6 +12,7 @@
 struct set {
   struct watch watch;
   struct core *core;
+  bool once; /* do not wait */
   size_t n;
   struct sock_poll fds[];
 };
@@ -65,7 +66,7 @@ static int poll_step(lua_State *L, struct core *c, struct wait *w) {
   int err, ready = sock_poll(s->fds, s->n);
   if (ready < 0)
     return neap_fail(L, ready, "poll");
-  if (ready > 0 || w->timeout == 0 || w->result == -ETIMEDOUT)
+  if (ready > 0 || s->once || w->result == -ETIMEDOUT)
     return report(L, s, ready);
   if (s->watch.fd < 0) {
     int fd = sock_pollset(s->fds, s->n);
@@ -89,6 +90,7 @@ static int l_poll(lua_State *L) {
   s = lua_newuserdatauv(L, sizeof *s + n * sizeof *s->fds, 0);
   watch_init(&s->watch, -1);
   s->core = neap_core(L);
+  s->once = timeout == 0;
   s->n = n;
   luaL_setmetatable(L, SET_CLASS);
   for (i = 0; i < n; i++)

@@ -46,7 +46,7 @@ void task_report(lua_State *L, struct task *t) {
   task_unanchor(L, t);
 }
 
-static int task_end(lua_State *L, int status, lua_KContext ctx) {
+int task_end(lua_State *L, int status, lua_KContext ctx) {
   struct task *t = (struct task *)ctx;
   enum task_status end = TASK_DONE;
   if (t->status != TASK_LIVE)
@@ -83,9 +83,7 @@ static int sentinel_close(lua_State *L) {
   return 0;
 }
 
-/* The bottom of each task's stack: only under lua_pcallk can the handlers of
- * <close> wait while an error unwinds. */
-static int task_main(lua_State *L) {
+int task_main(lua_State *L) {
   struct task *t = lua_touserdata(L, 1);
   t->status = TASK_LIVE;
   core_value(L, CORE_SENTINEL);
@@ -98,7 +96,7 @@ static int task_main(lua_State *L) {
 }
 
 struct task *task_spawn(lua_State *L, struct core *c, struct group *g,
-                        int nargs) {
+                        lua_CFunction bottom, int nargs) {
   struct task *t = lua_newuserdatauv(L, sizeof *t, 1);
   memset(t, 0, sizeof *t);
   t->status = TASK_KILLED; /* until it is whole */
@@ -113,7 +111,7 @@ struct task *task_spawn(lua_State *L, struct core *c, struct group *g,
   if (heap_reserve(&c->loop.timers, c->live + 2) < 0 ||
       !lua_checkstack(t->co, nargs + 4))
     luaL_error(L, "not enough memory");
-  lua_pushcfunction(t->co, task_main);
+  lua_pushcfunction(t->co, bottom);
   lua_pushlightuserdata(t->co, t);
   lua_pushcfunction(t->co, trace_handler);
   lua_insert(L, -nargs - 2);

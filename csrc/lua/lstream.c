@@ -61,7 +61,7 @@ int lstream_fail(lua_State *L, const struct stream *s, int err,
 
 int lstream_await(lua_State *L, struct core *c, struct wait *w,
                   struct stream *s, const char *operation) {
-  int err = await_watch(c, w, &s->watch, s->channel->want);
+  int err = await_watch(c, w, &s->watch, s->want);
   return err < 0 ? lstream_fail(L, s, err, operation) : OP_WAIT;
 }
 
@@ -71,8 +71,8 @@ int lstream_turn(struct core *c, struct wait *w) {
   return OP_WAIT;
 }
 
-static size_t option_size(lua_State *L, int arg, const char *name,
-                          size_t otherwise) {
+static uint32_t option_size(lua_State *L, int arg, const char *name,
+                            uint32_t otherwise) {
   lua_Integer n;
   int isint;
   if (lua_getfield(L, arg, name) == LUA_TNIL) {
@@ -80,10 +80,12 @@ static size_t option_size(lua_State *L, int arg, const char *name,
     return otherwise;
   }
   n = lua_tointegerx(L, -1, &isint);
-  if (!isint || lua_type(L, -1) != LUA_TNUMBER || n < 1)
-    luaL_error(L, "option '%s' must be a positive integer", name);
+  if (!isint || lua_type(L, -1) != LUA_TNUMBER || n < 1 ||
+      n > (lua_Integer)BYTES_MAX)
+    luaL_error(L, "option '%s' must be an integer in [1, %I]", name,
+               (LUAI_UACINT)BYTES_MAX);
   lua_pop(L, 1);
-  return (size_t)n;
+  return (uint32_t)n;
 }
 
 void lstream_options(lua_State *L, int arg, struct stream *s) {
@@ -119,8 +121,9 @@ static int l_gettimeout(lua_State *L) {
   if (s == NULL)
     return 3;
   if (s->timeout == SYS_FOREVER)
-    return 0;
-  lua_pushnumber(L, (lua_Number)s->timeout / 1e9);
+    lua_pushnil(L);
+  else
+    lua_pushnumber(L, (lua_Number)s->timeout / 1e9);
   return 1;
 }
 
@@ -169,7 +172,7 @@ static int l_detach(lua_State *L) {
   struct stream *s = lstream_open(L);
   if (s == NULL)
     return 3;
-  if (bytes_len(&s->out) > 0)
+  if (stream_unsent(s) > 0)
     return neap_fail(L, -EBUSY, "detach: flush first");
   lua_pushinteger(L, s->watch.fd);
   lua_pushlstring(L, bytes_len(&s->in) > 0 ? bytes_head(&s->in) : "",
@@ -203,7 +206,7 @@ static int l_tostring(lua_State *L) {
   if (!stream_isopen(s))
     lua_pushliteral(L, STREAM_CLASS " (closed)");
   else
-    lua_pushfstring(L, STREAM_CLASS " (%s %d)", s->channel->ops->kind,
+    lua_pushfstring(L, STREAM_CLASS " (%s %d)", stream_kindname(s),
                     s->watch.fd);
   return 1;
 }
@@ -223,14 +226,14 @@ static int shutdown_step(lua_State *L, struct core *c, struct wait *w) {
     await_wake(c, w, &s->writer.queue, true);
     return OP_WAIT;
   }
-  while (how != SHUTDOWN_READ && bytes_len(&s->out) > 0) {
+  while (how != SHUTDOWN_READ && stream_unsent(s) > 0) {
     ssize_t n = stream_send(s, NULL, 0);
     if (n == -EAGAIN)
       return lstream_await(L, c, w, s, "shutdown");
     if (n < 0)
       return lstream_fail(L, s, (int)n, "shutdown");
   }
-  err = s->channel->ops->shutdown(s->channel, how);
+  err = stream_shutdown(s, how);
   if (err < 0)
     return lstream_fail(L, s, err, "shutdown");
   if (how != SHUTDOWN_WRITE && s->ended == 0)
@@ -259,7 +262,7 @@ static int close_step(lua_State *L, struct core *c, struct wait *w) {
   ssize_t n = w->result;
   if (lua_gettop(L) >= 2)
     return lua_error(L);
-  while (n == 0 && stream_isopen(s) && bytes_len(&s->out) > 0) {
+  while (n == 0 && stream_isopen(s) && stream_unsent(s) > 0) {
     n = stream_send(s, NULL, 0);
     if (n == -EAGAIN && s->watch.wr == NULL)
       return lstream_await(L, c, w, s, "close");
@@ -288,7 +291,7 @@ static int l_close(lua_State *L) {
   struct core *c = neap_core(L);
   struct stream *s = lstream_check(L);
   int err;
-  if (stream_isopen(s) && bytes_len(&s->out) > 0 && !loop_forked(&c->loop) &&
+  if (stream_isopen(s) && stream_unsent(s) > 0 && !loop_forked(&c->loop) &&
       task_canwait(L, c)) {
     lua_settop(L, 1);
     return neap_op(L, &op, s->timeout);

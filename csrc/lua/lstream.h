@@ -19,6 +19,11 @@ struct stream *lstream_check(lua_State *L);
 /* The same if it is open; else NULL, and nil, "closed", "ECLOSED" pushed. */
 struct stream *lstream_open(lua_State *L);
 
+/* What the operation works on. */
+static inline struct stream *lstream_of(const struct wait *w) {
+  return (struct stream *)w->object;
+}
+
 static inline struct core *lstream_core(const struct stream *s) {
   return container_of(s->loop, struct core, loop);
 }

@@ -89,9 +89,8 @@ static bool begin_wait(lua_State *L, struct core *c, struct task *t,
     op->interrupted(L, c, &t->w);
     return false;
   }
-  if (t->w.until == 0)
-    t->w.until = t->w.timeout == SYS_FOREVER ? SYS_FOREVER
-                                             : after(t->w.timeout);
+  if (t->w.until < 0)
+    t->w.until = after(-1 - t->w.until);
   due = scope_due(t);
   if (due > t->w.until)
     due = t->w.until;
@@ -100,6 +99,7 @@ static bool begin_wait(lua_State *L, struct core *c, struct task *t,
     loop_external(&c->loop, &t->w);
   }
   t->w.what = op->name;
+  t->since = c->loop.now;
   return true;
 }
 
@@ -161,6 +161,21 @@ static int op_continue(lua_State *L, int status, lua_KContext ctx);
 static int give_way(lua_State *L, struct core *c, struct task *t,
                     const struct op *op, int results);
 
+static int park(lua_State *L, struct task *t, lua_KContext ctx,
+                lua_KFunction k) {
+  t->parked = L;
+  return lua_yieldk(L, 0, ctx, k);
+}
+
+/* Was it the loop that resumed this, and because its wait is over? */
+static void unpark(lua_State *L, struct core *c, const char *name) {
+  struct task *t = c->running;
+  if (L != c->current || t->parked != L || t->w.state != WAIT_IDLE)
+    luaL_error(L, "%s was resumed from outside while it waited; only neap's "
+                  "loop resumes a task", name);
+  t->parked = NULL;
+}
+
 static int op_loop(lua_State *L, struct core *c, struct task *t,
                    const struct op *op) {
   for (;;) {
@@ -173,7 +188,7 @@ static int op_loop(lua_State *L, struct core *c, struct task *t,
     if (!begin_wait(L, c, t, op))
       continue;
     if (t != c->main)
-      return lua_yieldk(L, 0, (lua_KContext)op, op_continue);
+      return park(L, t, (lua_KContext)op, op_continue);
     drive(L, c, t, op);
     end_wait(L, c, t, op);
   }
@@ -183,9 +198,7 @@ static int op_continue(lua_State *L, int status, lua_KContext ctx) {
   struct core *c = neap_core(L);
   const struct op *op = (const struct op *)ctx;
   (void)status;
-  if (L != c->current || c->running->w.state != WAIT_IDLE)
-    return luaL_error(L, "%s was resumed from outside while it waited; only "
-                         "neap's loop resumes a task", op->name);
+  unpark(L, c, op->name);
   end_wait(L, c, c->running, op);
   return op_loop(L, c, c->running, op);
 }
@@ -195,9 +208,7 @@ static int op_continue(lua_State *L, int status, lua_KContext ctx) {
 static int turn_continue(lua_State *L, int status, lua_KContext results) {
   struct core *c = neap_core(L);
   (void)status;
-  if (L != c->current || c->running->w.state != WAIT_IDLE)
-    return luaL_error(L, "a task was resumed from outside while others had "
-                         "their turn; only neap's loop resumes it");
+  unpark(L, c, "a task");
   c->interruptible = true;
   return (int)results;
 }
@@ -211,7 +222,7 @@ static int give_way(lua_State *L, struct core *c, struct task *t,
   loop_park(&c->loop, &t->w, NULL, false);
   loop_wake(&c->loop, &t->w, 0);
   if (t != c->main)
-    return lua_yieldk(L, 0, results, turn_continue);
+    return park(L, t, results, turn_continue);
   drive(L, c, t, op);
   return results;
 }
@@ -226,11 +237,9 @@ int neap_opon(lua_State *L, struct core *c, const struct op *op, void *object,
   struct wait *w = &t->w;
   if (w->held != NULL) /* an operation before this one raised */
     loop_release(&c->loop, w);
-  w->timeout = timeout;
-  w->until = 0;
+  w->until = timeout == SYS_FOREVER ? SYS_FOREVER : -1 - timeout;
   w->progress = 0;
   w->result = 0;
-  w->ticket = NULL;
   w->object = object;
   if (c->interruptible) {
     c->interruptible = false;

@@ -33,6 +33,7 @@ struct scope {
   lua_State *at;      /* the coroutine that entered it */
   int64_t due;        /* SYS_FOREVER for a group */
   int64_t grace;      /* once raised: until when its handlers may wait */
+  uint64_t order;     /* of its raise, among all */
   struct group *group; /* NULL for a timeout */
   uint8_t state;      /* enum scope_state */
 };
@@ -45,12 +46,14 @@ struct group {
   uint32_t live;
   bool isrun;           /* takes in what members spawn; errors stay theirs */
   bool alone;           /* a member's error goes to onerror */
-  bool closed;
+  bool told;            /* the body was interrupted by that failure */
+  bool closing, closed;
 };
 
 struct task {
   struct wait w;
   lua_State *co;        /* NULL for the top level */
+  lua_State *parked;    /* the thread that yielded to wait */
   struct core *core;
   struct list all;
   struct list ingroup;
@@ -78,6 +81,7 @@ struct core {
   struct resolver *resolver;
   struct watch resolved;
   uint64_t lastid;
+  uint64_t raises;      /* of expired scopes */
   uint32_t live;
   int budget;           /* operations left before the task gives way */
   int unpolled;         /* rounds since the poller was asked */
@@ -105,14 +109,21 @@ struct task *task_maywait(lua_State *L, struct core *c, const char *name);
 bool task_canwait(lua_State *L, const struct core *c);
 
 /* Who runs: the task, or the top level's stand-in. */
-static inline struct task *task_self(struct core *c) {
+static inline struct task *task_self(const struct core *c) {
   return c->running != NULL ? c->running : c->main;
 }
+
+/* The bottom of a task's stack, called with the task (a light userdata), the
+ * message handler, the function and its arguments: only under lua_pcallk can
+ * the handlers of <close> wait while an error unwinds. It ends with task_end,
+ * called with the results from slot 3 on, or the error there. */
+int task_main(lua_State *L);
+int task_end(lua_State *L, int status, lua_KContext task);
 
 /* Makes a task that begins with the function and nargs arguments on top of
  * the stack, which it replaces. May raise; then there is no task. */
 struct task *task_spawn(lua_State *L, struct core *c, struct group *g,
-                        int nargs);
+                        lua_CFunction bottom, int nargs);
 
 void task_cancel(lua_State *L, struct task *t, int64_t grace);
 

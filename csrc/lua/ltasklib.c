@@ -57,7 +57,7 @@ int task_spawnargs(lua_State *L, struct group *g, int arg) {
   luaL_checkany(L, arg);
   if (!callable(L, arg))
     luaL_typeerror(L, arg, "function");
-  task_spawn(L, c, g, lua_gettop(L) - arg);
+  task_spawn(L, c, g, task_main, lua_gettop(L) - arg);
   if (named && !lua_isnil(L, arg - 1)) {
     core_value(L, CORE_NAMES);
     lua_pushvalue(L, -2);
@@ -159,8 +159,10 @@ static int l_tostring(lua_State *L) {
 
 static int l_running(lua_State *L) {
   struct core *c = neap_core(L);
-  if (c->running == NULL)
-    return 0;
+  if (c->running == NULL) {
+    lua_pushnil(L);
+    return 1;
+  }
   core_value(L, CORE_ANCHORS);
   lua_rawgeti(L, -1, c->running->ref);
   return 1;

@@ -14,7 +14,7 @@ static int sleep_step(lua_State *L, struct core *c, struct wait *w) {
     return 1;
   }
   await_wake(c, w, NULL, false);
-  if (w->timeout == 0)
+  if (w->until == -1) /* no time at all: the others have a turn */
     loop_wake(&c->loop, w, 0);
   return OP_WAIT;
 }
@@ -30,10 +30,9 @@ static int l_sleep(lua_State *L) {
 static int park_step(lua_State *L, struct core *c, struct wait *w) {
   if (w->progress++ == 0) {
     await_wake(c, w, NULL, false);
-    w->ticket = lua_topointer(L, 1);
+    w->object = lua_topointer(L, 1);
     return OP_WAIT;
   }
-  w->ticket = NULL;
   if (w->result < 0)
     return neap_fail(L, w->result, lua_tostring(L, 2));
   lua_pushboolean(L, 1);
@@ -61,8 +60,8 @@ static int l_park(lua_State *L) {
 /* wake(waiter, ticket): true if it was parked with this ticket. */
 static int l_wake(lua_State *L) {
   struct task *t = neap_checkclass(L, 1, TASK_CLASS);
-  bool parked = t->w.state == WAIT_WAITING && t->w.ticket != NULL &&
-                t->w.ticket == lua_topointer(L, 2);
+  bool parked =
+    t->w.state == WAIT_WAITING && t->w.object == lua_topointer(L, 2);
   if (parked)
     loop_wake(&t->core->loop, &t->w, 0);
   lua_pushboolean(L, parked);

@@ -10,6 +10,7 @@
 enum {
   SEND_COST = 8,      /* of the budget, for a system call */
   MAX_BLOCKS = 32,    /* gathered at once */
+  OUT_ROOM = 8192,    /* buffered, if nothing else was said */
   FILE_BLOCK = 64 * 1024, /* copied at once where the kernel cannot send */
   FILE_MOST = 1024 * 1024 /* and sent at once where it can */
 };
@@ -84,35 +85,35 @@ static int gather(lua_State *L, size_t skip, struct iovec *iov,
 
 /* May all of it wait in the stream's buffer? */
 static bool buffers(lua_State *L, const struct stream *s) {
-  size_t total = bytes_len(&s->out);
+  size_t total = stream_unsent(s);
   int i, top = lua_gettop(L);
-  if (s->buffering == BUFFER_NO)
+  if (s->out == NULL || s->out->buffering == BUFFER_NO)
     return false;
   for (i = 2; i <= top; i++) {
     size_t len;
     const char *data = lua_tolstring(L, i, &len);
-    if (s->buffering == BUFFER_LINE && memchr(data, '\n', len) != NULL)
+    if (s->out->buffering == BUFFER_LINE && memchr(data, '\n', len) != NULL)
       return false;
     total += len;
   }
-  return total <= s->outroom;
+  return total <= s->out->room;
 }
 
 static int buffer_all(lua_State *L, struct stream *s) {
   int i, top = lua_gettop(L);
+  if (bytes_reserve(&s->out->queue, s->out->room - stream_unsent(s)) < 0)
+    return write_failed(L, s, -ENOMEM, "write", 0);
   for (i = 2; i <= top; i++) {
     size_t len;
     const char *data = lua_tolstring(L, i, &len);
-    if (bytes_reserve(&s->out, s->outroom - bytes_len(&s->out)) < 0)
-      return write_failed(L, s, -ENOMEM, "write", 0);
-    bytes_append(&s->out, data, len);
+    bytes_append(&s->out->queue, data, len); /* there is room: see above */
   }
   lua_settop(L, 1);
   return 1;
 }
 
 static int write_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = w->object;
+  struct stream *s = lstream_of(w);
   int r = begin(L, c, w, s, "write");
   if (r == 0 && w->progress == 0 && buffers(L, s))
     return buffer_all(L, s);
@@ -121,11 +122,11 @@ static int write_step(lua_State *L, struct core *c, struct wait *w) {
     size_t total;
     int n = gather(L, w->progress, iov, &total);
     ssize_t taken = 0;
-    if (n > 0 || bytes_len(&s->out) > 0) {
+    if (n > 0 || stream_unsent(s) > 0) {
       taken = stream_send(s, iov, n);
       r = sent(L, c, w, s, taken, "write");
     }
-    if (r == 0 && (size_t)taken == total && bytes_len(&s->out) == 0 &&
+    if (r == 0 && (size_t)taken == total && stream_unsent(s) == 0 &&
         (total > 0 || n == 0)) {
       lua_pushvalue(L, 1);
       return 1;
@@ -158,10 +159,10 @@ static int l_write(lua_State *L) {
 /* ---- buffering ---- */
 
 static int flush_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = w->object;
+  struct stream *s = lstream_of(w);
   int r = begin(L, c, w, s, "flush");
   while (r == 0) {
-    if (bytes_len(&s->out) == 0) {
+    if (stream_unsent(s) == 0) {
       lua_settop(L, 1);
       return 1;
     }
@@ -182,16 +183,19 @@ static int l_flush(lua_State *L) {
 /* setvbuf(mode, size) */
 static int l_setvbuf(lua_State *L) {
   static const char *const modes[] = {"no", "line", "full", NULL};
-  static const uint8_t kinds[] = {BUFFER_NO, BUFFER_LINE, BUFFER_FULL};
+  static const enum stream_buffering kinds[] = {BUFFER_NO, BUFFER_LINE, BUFFER_FULL};
   struct stream *s = lstream_open(L);
+  uint32_t room;
   int mode;
   if (s == NULL)
     return 3;
   mode = luaL_checkoption(L, 2, NULL, modes);
-  s->outroom = (size_t)luaL_optinteger(L, 3, 8192);
-  if (!lua_isnoneornil(L, 3))
-    s->outroom = (size_t)neap_checkint(L, 3, 1, 64 * 1024 * 1024);
-  s->buffering = kinds[mode];
+  if (lua_isnoneornil(L, 3))
+    room = OUT_ROOM;
+  else
+    room = (uint32_t)neap_checkint(L, 3, 1, 64 * 1024 * 1024);
+  if (stream_buffer(s, kinds[mode], room) < 0)
+    return neap_fail(L, -ENOMEM, "setvbuf");
   lua_settop(L, 1);
   return 1;
 }
@@ -235,12 +239,12 @@ static ssize_t send_block(struct core *c, struct stream *s, struct box *b) {
   size_t want = b->left < 0 || b->left > FILE_MOST ? FILE_MOST
                                                     : (size_t)b->left;
   ssize_t n;
-  if (!b->copies && s->channel == &s->own) {
+  if (!b->copies && s->session == NULL) {
     if (!(s->watch.ready & (POLLER_OUT | POLLER_HUP | POLLER_ERR))) {
-      s->channel->want = POLLER_OUT;
+      s->want = POLLER_OUT;
       return -EAGAIN;
     }
-    s->channel->want = POLLER_OUT;
+    s->want = POLLER_OUT;
     n = sys_sendfile(s->watch.fd, b->file, &b->offset, want);
     if (n >= 0) {
       s->sent += (uint64_t)n;
@@ -264,12 +268,12 @@ static int sendfile_done(lua_State *L, struct box *b, size_t total) {
 }
 
 static int sendfile_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = w->object;
+  struct stream *s = lstream_of(w);
   struct box *b = lua_touserdata(L, SF_BOX);
   int r = begin(L, c, w, s, "sendfile");
   while (r == 0) {
     ssize_t n;
-    if (bytes_len(&s->out) > 0) {
+    if (stream_unsent(s) > 0) {
       n = stream_send(s, NULL, 0);
     } else if (b->left == 0) {
       return sendfile_done(L, b, w->progress);

@@ -8,5 +8,6 @@
 #define SYS_FOREVER INT64_MAX
 
 int64_t sys_now(void);
+int64_t sys_coarse(void); /* cheaper, some milliseconds behind */
 
 #endif

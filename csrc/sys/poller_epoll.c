@@ -27,7 +27,11 @@ static uint32_t to_epoll(unsigned want) {
     events |= EPOLLIN | EPOLLRDHUP | EPOLLPRI;
   if (want & POLLER_OUT)
     events |= EPOLLOUT;
-  return want & POLLER_ONCE ? (events & ~EPOLLET) | EPOLLONESHOT : events;
+  if (want & POLLER_ONCE)
+    events |= EPOLLONESHOT;
+  if (want & (POLLER_ONCE | POLLER_LEVEL))
+    events &= ~(uint32_t)EPOLLET;
+  return events;
 }
 
 static unsigned from_epoll(uint32_t events) {

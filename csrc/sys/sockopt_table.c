@@ -69,7 +69,7 @@ const struct sockopt sockopt_rows[] = {
   {O(SO_TIMESTAMP),              SOL_SOCKET,   OPT_BOOL,    OPT_RW, OPT_ANY,   0,  1         },
   {O(SO_TIMESTAMPING),           SOL_SOCKET,   OPT_INT,     OPT_RW, OPT_ANY,   0,  INT_MAX   },
   {O(SO_TIMESTAMPNS),            SOL_SOCKET,   OPT_BOOL,    OPT_RW, OPT_ANY,   0,  1         },
-  {O(SO_TXREHASH),               SOL_SOCKET,   OPT_INT,     OPT_RW, OPT_IP,    -1, 255       },
+  {O(SO_TXREHASH),               SOL_SOCKET,   OPT_INT,     OPT_RW, OPT_IP,    -1, 1         },
   {O(SO_TYPE),                   SOL_SOCKET,   OPT_INT,     OPT_R,  OPT_ANY,   0,  0         },
   {O(SO_WIFI_STATUS),            SOL_SOCKET,   OPT_BOOL,    OPT_RW, OPT_ANY,   0,  1         },
   {O(SO_ZEROCOPY),               SOL_SOCKET,   OPT_BOOL,    OPT_RW, OPT_ANY,   0,  1         },

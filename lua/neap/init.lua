@@ -1,6 +1,7 @@
 --- neap: the network for Lua. Tasks, waiting, and what is shared by every
 -- protocol module.
 local core <const> = require "neap.core"
+local options <const> = require "neap.options"
 local sync <const> = require "neap.sync"
 
 ---@class neap
@@ -16,7 +17,6 @@ local M = {
   resolve = core.resolve,
   interfaces = core.interfaces,
   signal = core.signal,
-  stream = core.adopt,
   step = core.step,
   pollfd = core.pollfd,
   next_deadline = core.next_deadline,
@@ -37,6 +37,11 @@ function M.onerror(task, err, traceback)
 end
 
 function M.group() return core.group() end
+
+--- A stream of a descriptor, which it owns from now on.
+function M.stream(fd, given)
+  return core.adopt(fd, options.check(given, options.stream, 2, 2))
+end
 
 function M.run(fn, ...)
   local group <close> = core.group("run")
@@ -62,9 +67,9 @@ local function open_url(url, call, ...)
 end
 
 --- Connects to "tcp://host:port", "unix:/path" or "unix:@abstract".
-function M.connect(url, options) return open_url(url, "connect", options) end
+function M.connect(url, given) return open_url(url, "connect", given) end
 
 --- Listens on the same.
-function M.listen(url, options) return open_url(url, "listen", options) end
+function M.listen(url, given) return open_url(url, "listen", given) end
 
 return M

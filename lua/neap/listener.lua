@@ -53,7 +53,7 @@ local function accept_all(self, group, handler, places)
     local conn, why, code = self:accept()
     if conn then
       backoff = BACKOFF
-      group:spawn(core.handle, handler, conn)
+      core.serve(group, handler, conn)
     elseif not shortage[code] then
       return nil, why, code
     else

@@ -251,9 +251,12 @@ M.fileno = methods.fileno
 ---@return string? code
 M.detach = methods.detach
 
----Closes it. Whoever waits on it wakes with ECLOSED.
----@param self neap.socket
----@return true
+---Closes it; whoever waits on it wakes with ECLOSED. Or closes a descriptor
+---that came with a message.
+---@param self neap.socket|integer
+---@return true? done
+---@return string? message
+---@return string? code
 M.close = methods.close
 
 ---Waits until one of the descriptors has an event; sets revents in each.

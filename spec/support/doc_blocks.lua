@@ -1,0 +1,129 @@
+--- The Lua blocks of a Markdown page, and how each is run: as a script of its
+-- own, in a process of its own. In front of a block may stand a comment that
+-- the reader does not see:
+--   <!-- setup: conn = echo() -->       any Lua; over several lines if need be
+--   <!-- skip: why this one cannot run here -->
+-- The setup shares the block's globals. Each block finds neap, tcp and unix
+-- as globals, and to build a setup of: echo(), peer(...), server(fn), path(),
+-- after(seconds, fn), forever(seconds), input(text). Where the block says `--> text`
+-- behind a print, that must be among what is printed, in this order; a text
+-- that ends in "..." says how it begins.
+local M = {}
+
+--- The blocks of a page: { file =, line =, code =, setup =, skip = }.
+function M.of(file)
+  local blocks = {}
+  local setup, skip, comment, block
+  local number = 0
+  for line in io.lines(file) do
+    number = number + 1
+    if block then
+      if line:find "^%s*```" then
+        blocks[#blocks + 1], block = block, nil
+      else
+        table.insert(block.lines, line)
+      end
+    elseif comment then
+      local last = line:match "^(.-)%s*%-%->%s*$"
+      table.insert(comment, last or line)
+      if last then setup, comment = table.concat(comment, "\n"), nil end
+    elseif line:find "^%s*```lua%s*$" then
+      block = { file = file, line = number, lines = {}, setup = setup or "", skip = skip }
+      setup, skip = nil, nil
+    elseif line:find "^<!%-%- setup" then
+      local rest = line:match "^<!%-%- setup:?%s*(.*)$"
+      local last = rest:match "^(.-)%s*%-%->%s*$"
+      if last then setup = last else comment = { rest } end
+    elseif line:find "^<!%-%- skip:" then
+      skip = line:match "^<!%-%- skip:%s*(.-)%s*%-%->"
+    end
+  end
+  return blocks
+end
+
+-- What is put before each block, on one line less than it has.
+local prelude <const> = [==[
+neap, tcp, unix = require "neap", require "neap.tcp", require "neap.unix"
+local kept = {}
+local function keep(...)
+  for _, value in ipairs { ... } do kept[#kept + 1] = value end
+  return ...
+end
+function after(seconds, fn, ...)
+  local arguments = table.pack(...)
+  neap.spawn({ daemon = true, name = "after" }, function()
+    neap.sleep(seconds)
+    fn(table.unpack(arguments, 1, arguments.n))
+  end)
+end
+function forever(seconds) after(seconds, os.exit, true, true) end
+function server(handler)
+  local listener = keep(assert(tcp.listen("127.0.0.1", 0)))
+  neap.spawn({ daemon = true, name = "server" }, listener.serve, listener, handler)
+  return listener:getsockname()
+end
+local function echoes(conn)
+  for data in function() return (conn:receive()) end do conn:write(data) end
+end
+function echo() return keep(assert(tcp.connect(server(echoes)))) end
+function peer(...)
+  local near, far = assert(unix.pair())
+  keep(near, far)
+  assert(far:write(...))
+  far:shutdown "w"
+  return near, far
+end
+function path()
+  local name = os.tmpname()
+  os.remove(name)
+  keep(setmetatable({}, { __gc = function() os.remove(name) end }))
+  return name
+end
+function input(text)
+  local name = path()
+  local file = keep(assert(io.open(name, "w+")))
+  file:write(text)
+  file:seek "set"
+  return file, name
+end
+]==]
+
+--- The script that runs a block.
+function M.script(block)
+  return table.concat({
+    prelude,
+    ("assert(load(%q, %q))()"):format(block.setup, "=setup of " .. block.file .. ":" .. block.line),
+    ("assert(load(%q, %q))(...)"):format(("\n"):rep(block.line) .. table.concat(block.lines, "\n"),
+      "=" .. block.file),
+  }, "\n")
+end
+
+local function expected(block)
+  local list = {}
+  for _, line in ipairs(block.lines) do
+    local text = line:match "%-%-> (.*)$"
+    if text then list[#list + 1] = text end
+  end
+  return list
+end
+
+local function is(line, text)
+  local start = text:match "^(.*)%.%.%.$"
+  if start then return line:sub(1, #start) == start end
+  return line == text
+end
+
+--- Whether the output has what the block says. True, or nil and what it lacks.
+function M.shows(block, output)
+  local lines = output:gmatch "[^\n]+"
+  for _, text in ipairs(expected(block)) do
+    local line
+    repeat
+      line = lines()
+      if not line then return nil, text end
+    until is(line:gsub("\t", " "):gsub(" +$", ""), text)
+  end
+  return true
+end
+
+return M
