@@ -160,7 +160,7 @@ $(BUILD)/host: test/oom/host.c $(BUILD)/flags
 suite: $(BUILD)/probe.so
 $(BUILD)/probe.so: test/probe.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call SAY,cc $<)$(CC) $(FLAGS) $(LUA_CFLAGS) $(LIBFLAG) $(LDFLAGS) -o $@ $<
+	$(call SAY,cc $<)$(CC) $(FLAGS) $(LUA_CFLAGS) $(LIBFLAG) $(LDFLAGS) -o $@ $< -lm
 
 # Changes when the flags do, so that no object of other flags is left over.
 $(BUILD)/flags: FORCE

@@ -57,11 +57,11 @@ local function legend(groups)
 end
 
 local function draw_bar(y, name, ratio)
-  local length = math.min(ratio * WIDTH, WIDTH + RIGHT - 30)
+  local length = math.min(ratio * WIDTH, WIDTH + RIGHT - 28)
   return ('<rect x="%d" y="%.0f" width="%.1f" height="%d" fill="%s"/>\n')
     :format(LABELS, y, length, BAR, colours[name])
-    .. text_at(LABELS + length + 4, y + BAR - 1, ("%.2f"):format(ratio),
-      name == "neap" and 'class="small strong"' or 'class="small"')
+    .. text_at(LABELS + WIDTH + RIGHT - 2, y + BAR - 1, ("%.2f"):format(ratio),
+      'text-anchor="end" class="small' .. (name == "neap" and ' strong"' or '"'))
 end
 
 local function draw_group(y, group)

@@ -14,6 +14,7 @@ static struct {
   int wait;          /* in epoll */
   double seconds;    /* of the measured window */
   const char *trace; /* file for the counts of system calls */
+  char *profile;     /* file for perf's samples of the window */
   char **command;
 } want = {.size = 64, .count = 1, .seconds = 1, .wait = 100};
 
@@ -57,10 +58,14 @@ static int meter_over(double done) {
     meter.cpu = cpu;
     meter.done = done;
     meter.until = now + (int64_t)(want.seconds * 1e9);
+    if (want.profile)
+      target_profile(want.profile);
     return 0;
   }
   printf("ops=%.3f wall=%.9f cpu=%.9f\n", done - meter.done,
          (double)(now - meter.wall) / 1e9, (double)(cpu - meter.cpu) / 1e9);
+  if (want.profile)
+    target_unprofile();
   return 1;
 }
 
@@ -238,7 +243,7 @@ static void run_idle(void) {
   open_idle(1, port);
   usleep(100000);
   long before = target_rss();
-  for (int i = 0; i < want.count; i++)
+  for (unsigned i = 0; i < (unsigned)want.count; i++)
     open_idle(2 + i % SOURCES, port);
   usleep(500000);
   printf("ops=%d rss=%ld\n", want.count, target_rss() - before);
@@ -358,7 +363,7 @@ int main(int argc, char **argv) {
   const struct mode *mode = find_mode(argv[1]);
   if (mode)
     argc--, argv++;
-  for (int option; (option = getopt(argc, argv, "+c:s:t:x:w:")) != -1;)
+  for (int option; (option = getopt(argc, argv, "+c:p:s:t:x:w:")) != -1;)
     switch (option) {
     case 'c':
       want.count = atoi(optarg);
@@ -372,6 +377,9 @@ int main(int argc, char **argv) {
     case 'w':
       want.wait = atoi(optarg);
       break;
+    case 'p':
+      want.profile = optarg;
+      break;
     case 'x':
       want.trace = optarg;
       break;
@@ -381,8 +389,8 @@ int main(int argc, char **argv) {
   want.command = argv + optind;
   if (!mode || optind == argc || want.size > BLOCK || want.count < 1) {
     fprintf(stderr,
-            "usage: load MODE [-c COUNT] [-s SIZE] [-t SECONDS] [-x TRACE] "
-            "COMMAND...\n");
+            "usage: load MODE [-c COUNT] [-s SIZE] [-t SECONDS] [-w WAIT] "
+            "[-x TRACE] [-p PROFILE] COMMAND...\n");
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);

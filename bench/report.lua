@@ -2,6 +2,7 @@
 -- SPDX-License-Identifier: MIT
 
 local chart = require "chart"
+local profile = require "profile"
 
 local report = {}
 
@@ -45,16 +46,23 @@ local formats = {
 local function goal_text(row)
   if not row.goal then return "" end
   local text = (row.kind == "ratio" and "≥ " or "≤ ") .. formats[row.kind](row.goal)
+  if row.about then text = ("%s, about %s"):format(text, row.about) end
   if row.wish then text = ("%s, wish %.2f"):format(text, row.wish) end
   return text
 end
 
--- " ✓" or " ✗" where neap has a goal.
-local function mark(row, program, value)
-  if program.name ~= "neap" or not row.goal then return "" end
+-- Whether neap reached its goal; nil where there is none, or no result.
+function report.met(row, cell)
+  if not row.goal or #cell.values == 0 then return nil end
+  local value = median(cell.values)
+  if row.kind == "ratio" then return value >= row.goal end
+  return value <= row.goal
+end
+
+local function mark(row, program, cell)
   local met
-  if row.kind == "ratio" then met = value >= row.goal else met = value <= row.goal end
-  return met and " ✓" or " ✗"
+  if program.name == "neap" then met = report.met(row, cell) end
+  return met == nil and "" or met and " ✓" or " ✗"
 end
 
 local function summary_cell(row, program, cell)
@@ -63,8 +71,7 @@ local function summary_cell(row, program, cell)
     return #cell.results > 0 and cpu_time(median_of(cell, cpu_of)) or "–"
   end
   if #cell.values == 0 then return "–" end
-  local value = median(cell.values)
-  return formats[row.kind](value) .. mark(row, program, value)
+  return formats[row.kind](median(cell.values)) .. mark(row, program, cell)
 end
 
 -- One line a row: C's cost, the ratios of the others, neap against its goal.
@@ -115,6 +122,39 @@ local function details(run)
   return #lines > 1 and lines or nil
 end
 
+-- Where the CPU time for one operation goes in the rows that missed.
+local function profiles(run)
+  if not run.profiles or #run.profiles == 0 then return nil end
+  local lines = { { "CPU time by part", "", table.unpack(profile.parts) } }
+  for _, found in ipairs(run.profiles) do
+    for _, side in ipairs(found) do
+      local line = { found.row.title, side.name }
+      for _, part in ipairs(profile.parts) do
+        line[#line + 1] = cpu_time((side.shares[part] or 0) * side.cpu)
+      end
+      lines[#lines + 1] = line
+    end
+  end
+  return lines
+end
+
+-- The functions of neap, Lua and libc that took most in each such row.
+local function hot_functions(run)
+  local list = {}
+  for _, found in ipairs(run.profiles or {}) do
+    for _, side in ipairs(found) do
+      local names = {}
+      for i, item in ipairs(side.functions) do
+        names[i] = ("%s %.1f %%"):format(item[1], item[2] * 100)
+      end
+      if side.name == "neap" then
+        list[#list + 1] = ("%s: %s"):format(found.row.title, table.concat(names, ", "))
+      end
+    end
+  end
+  return list
+end
+
 -- What failed, what was skipped, and where a program had an easier task.
 local function notes(run)
   local list = {}
@@ -160,6 +200,9 @@ function report.print(run)
   print_table(summary(run))
   local more = details(run)
   if more then print_table(more) end
+  local parts = profiles(run)
+  if parts then print_table(parts) end
+  for _, line in ipairs(hot_functions(run)) do print(line) end
   for _, note in ipairs(notes(run)) do print(note) end
   for _, fact in ipairs(run.machine) do print(("%s: %s"):format(fact[1], fact[2])) end
 end
@@ -182,7 +225,7 @@ end
 local function markdown(run)
   local facts = {}
   for i, fact in ipairs(run.machine) do facts[i] = ("%s: %s"):format(fact[1], fact[2]) end
-  local more = details(run)
+  local more, parts = details(run), profiles(run)
   return table.concat {
     "# Benchmark\n\n",
     "Written by `make bench`; how it measures is in [README.md](README.md).\n\n",
@@ -190,11 +233,13 @@ local function markdown(run)
     "The column C says what one operation costs the C program in CPU time, user and ",
     "system. In the same rows the others are ratios: the CPU time of C over theirs, so 1 ",
     "is level with C and more is better. In the rest less is better. ",
-    ("Medians of %d rounds of %g s each, the programs taking turns.\n\n")
+    ("Median of rounds: %d, of %g s each, the programs taking turns.\n\n")
       :format(run.options.rounds, run.options.seconds),
     markdown_table(summary(run)), "\n",
     more and markdown_table(more) .. "\n" or "",
-    bullets(notes(run)), "## The machine\n\n", bullets(facts):gsub("\n\n$", "\n"),
+    bullets(notes(run)),
+    parts and "## Where the time goes in the rows that missed\n\n" .. markdown_table(parts) .. "\n" or "",
+    bullets(hot_functions(run)), "## The machine\n\n", bullets(facts):gsub("\n\n$", "\n"),
   }
 end
 

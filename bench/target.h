@@ -35,6 +35,10 @@ long target_rss(void);
 void target_trace(const char *file);
 long target_untrace(const char *file);
 
+/* Samples where the program is between the two calls, into perf's file. */
+void target_profile(char *file);
+void target_unprofile(void);
+
 /* Runs the command once to its end; nanoseconds of its life. */
 int64_t target_run(char **command, struct rusage *usage);
 

@@ -319,13 +319,25 @@ describe("a stranger's coroutine.resume of a parked task", function()
         resume(co, "forged")
         local ok, err = pcall(task.join, task)
         assert.is_false(ok)
-        assert.matches("resumed or closed from outside", tostring(err))
+        assert.matches("resumed .*from outside", tostring(err))
         assert.equal("failed", task:status())
         assert.equal("well", bystander:join())
         assert(b:write "hello")
         assert.equal("hello", a:read(5)) -- nothing was lost, the place is free
-        assert.same({}, reports)
+        assert.equal(1, #reports) -- nobody was joining it when it died
+        assert.equal(task, reports[1].task)
       end)
+    end)
+  end
+
+  for name, resume in pairs { coroutine = coroutine.resume, ["neap.coroutine"] = neap.coroutine.resume } do
+    it("at top level does the same: " .. name, function()
+      local reports = helper.reports()
+      local task, co = parked(function() neap.sleep(10) end)
+      resume(co)
+      assert.raises("from outside", task.join, task)
+      assert.equal(1, #reports)
+      assert.same({}, neap.tasks())
     end)
   end
 
@@ -360,6 +372,7 @@ describe("a stranger's coroutine.resume of a parked task", function()
 
   it("does not come in the way of one that is parked in a group's end", function()
     in_task(function()
+      helper.reports()
       local co
       local task = neap.spawn(function()
         co = coroutine.running()

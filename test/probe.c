@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -254,14 +255,15 @@ static int l_reset(lua_State *L) {
   return push_result(L, close(fd), "close");
 }
 
-/* poll(fd, "r" | "w", seconds): whether it is ready, as a foreign loop asks. */
+/* poll(fd, "r" | "w", seconds): whether it is ready, as a foreign loop asks;
+ * milliseconds are rounded up. */
 static int l_poll(lua_State *L) {
   static const char *const modes[] = {"r", "w", NULL};
   struct pollfd p = {0};
+  int ms = (int)ceil(luaL_checknumber(L, 3) * 1000);
   p.fd = checkint(L, 1);
   p.events = luaL_checkoption(L, 2, "r", modes) == 0 ? POLLIN : POLLOUT;
-  lua_pushboolean(
-    L, check(L, poll(&p, 1, (int)(luaL_checknumber(L, 3) * 1000)), "poll"));
+  lua_pushboolean(L, check(L, poll(&p, 1, ms), "poll"));
   return 1;
 }
 

@@ -197,10 +197,20 @@ static int l_pair_unix(lua_State *L) {
   return 2;
 }
 
+/* isip(text): is it a numeric address? */
+static int l_isip(lua_State *L) {
+  struct addr a;
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  lua_pushboolean(L, addr_ip(&a, text, len, 0) == 0);
+  return 1;
+}
+
 void neap_open_connect(lua_State *L) {
   static const luaL_Reg functions[] = {{"connect_tcp", l_connect_tcp},
                                        {"connect_unix", l_connect_unix},
                                        {"pair_unix", l_pair_unix},
+                                       {"isip", l_isip},
                                        {NULL, NULL}};
   neap_setfuncs(L, functions);
 }

@@ -110,17 +110,22 @@ void neap_setfuncs(lua_State *L, const luaL_Reg *functions) {
 void neap_class(lua_State *L, const char *name, const luaL_Reg *meta,
                 const luaL_Reg *methods) {
   luaL_newmetatable(L, name);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, name);
   neap_setfuncs(L, meta);
   lua_newtable(L);
   neap_setfuncs(L, methods);
   lua_setfield(L, -2, "__index");
-  lua_pushboolean(L, 0);
-  lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
 }
 
 void *neap_checkclass(lua_State *L, int arg, const char *name) {
   return luaL_checkudata(L, arg, name);
+}
+
+void core_setclass(lua_State *L, const void *key) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+  lua_setmetatable(L, -2);
 }
 
 /* ---- the core ---- */
@@ -132,7 +137,7 @@ void core_push(lua_State *L) {
 void core_value(lua_State *L, int n) {
   core_push(L);
   lua_getiuservalue(L, -1, n);
-  lua_remove(L, -2);
+  lua_replace(L, -2);
 }
 
 static void expired(struct loop *l, struct wait *w) {
@@ -244,6 +249,18 @@ static int l_attach(lua_State *L) {
 /* The interpreter's own words, where it exports them. */
 extern const char lua_ident[] __attribute__((weak));
 
+/* open_socket(): the table of Berkeley's calls and constants, made when it is
+ * first asked for. */
+static int l_open_socket(lua_State *L) {
+  core_value(L, CORE_TABLE);
+  if (lua_getfield(L, -1, "socket") == LUA_TNIL) {
+    lua_pop(L, 1);
+    neap_open_socket(L);
+    lua_getfield(L, -1, "socket");
+  }
+  return 1;
+}
+
 /* Before 5.4.4 handlers of <close> could not wait in all the places where
  * ours do. */
 static void check_version(lua_State *L) {
@@ -265,9 +282,9 @@ int luaopen_neap_core(lua_State *L) {
     neap_open_coroutine, neap_open_wait, neap_open_host,
     neap_open_stream, neap_open_connect, neap_open_listener,
     neap_open_resolve, neap_open_signal, neap_open_interfaces,
-    neap_open_socket,
   };
-  static const luaL_Reg functions[] = {{"attach", l_attach}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"attach", l_attach}, {"open_socket", l_open_socket}, {NULL, NULL}};
   size_t i;
   check_version(L);
   core_push(L);

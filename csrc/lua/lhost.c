@@ -38,8 +38,12 @@ static int l_step(lua_State *L) {
 static int l_pollfd(lua_State *L) {
   struct core *c = neap_core(L);
   int fd = c->loop.poller->ops->fd(c->loop.poller);
-  if (fd < 0)
-    return neap_fail(L, fd, "pollfd");
+  if (fd < 0) { /* one number with EOPNOTSUPP on Linux: the name says more */
+    luaL_pushfail(L);
+    lua_pushliteral(L, "pollfd: this poller has no descriptor");
+    lua_pushliteral(L, "ENOTSUP");
+    return 3;
+  }
   lua_pushinteger(L, fd);
   return 1;
 }

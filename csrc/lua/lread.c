@@ -114,9 +114,33 @@ static int begin(lua_State *L, struct wait *w, struct stream *s,
   return 0;
 }
 
+/* The rule: one format, which lies in slot 2. */
+static int read_one(lua_State *L, struct core *c, struct wait *w,
+                    struct stream *s) {
+  struct want want;
+  int r = begin(L, w, s, "read");
+  parse_format(L, 2, s, &want);
+  while (r == 0) {
+    size_t len;
+    ssize_t end = stream_find(s, &want, 0, &len);
+    if (end >= 0) {
+      lua_pushlstring(L, bytes_len(&s->in) > 0 ? bytes_head(&s->in) : "", len);
+      bytes_consume(&s->in, (size_t)end);
+      return 1;
+    }
+    if (end != -EAGAIN)
+      return lstream_fail(L, s, (int)end, "read");
+    r = fill(L, c, w, s, stream_lacks(s, &want, 0), "read");
+  }
+  return r;
+}
+
 static int read_formats(lua_State *L, struct core *c, struct wait *w,
                         struct stream *s, struct formats f) {
-  int r = begin(L, w, s, "read");
+  int r;
+  if (f.last == 2)
+    return read_one(L, c, w, s);
+  r = begin(L, w, s, "read");
   while (r == 0) {
     size_t lacks = 1;
     ssize_t end = find_all(L, s, f, &lacks);

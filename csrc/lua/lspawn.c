@@ -31,7 +31,7 @@ static void finish(lua_State *L, struct task *t, enum task_status status) {
   t->report = failed && t->group == NULL && !awaited;
   if (t->group != NULL)
     group_left(L, t->group, t, awaited);
-  if (!t->report)
+  if (!t->report && t->traced)
     trace_forget(L, t);
   if (!t->report && !(t->group != NULL && t->group->failed == t))
     task_unanchor(L, t);
@@ -104,7 +104,7 @@ struct task *task_spawn(lua_State *L, struct core *c, struct group *g,
   list_init(&t->all);
   list_init(&t->ingroup);
   list_init(&t->joiners);
-  luaL_setmetatable(L, TASK_CLASS);
+  core_setclass(L, task_class);
   t->core = c;
   t->co = lua_newthread(L);
   lua_setiuservalue(L, -2, 1);

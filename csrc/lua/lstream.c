@@ -11,6 +11,8 @@
 #include "sys/addr.h"
 #include "sys/sock.h"
 
+const char stream_class[] = STREAM_CLASS;
+
 static const char mark = 's';
 
 struct stream *lstream_new(lua_State *L, struct core *c) {
@@ -23,7 +25,7 @@ struct stream *lstream_new(lua_State *L, struct core *c) {
   stream_init(s);
   s->magic = &mark;
   s->loop = &c->loop;
-  luaL_setmetatable(L, STREAM_CLASS);
+  core_setclass(L, stream_class);
   return s;
 }
 
@@ -341,7 +343,7 @@ void neap_open_stream(lua_State *L) {
     {"counters", l_counters},       {"pending", l_pending},
     {"isopen", l_isopen},           {"shutdown", l_shutdown},
     {"close", l_close},             {NULL, NULL}};
-  neap_class(L, STREAM_CLASS, meta, methods);
+  neap_class(L, stream_class, meta, methods);
   luaL_getmetatable(L, STREAM_CLASS);
   lua_getfield(L, -1, "__index");
   neap_setfuncs(L, lread_methods);

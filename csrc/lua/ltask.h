@@ -67,6 +67,7 @@ struct task {
   int nresults;
   uint8_t status, cancel;
   bool report;          /* its error goes to neap.onerror */
+  bool traced;          /* there is a traceback of an error of its */
 };
 
 struct core {
@@ -191,6 +192,12 @@ void trace_forget(lua_State *L, struct task *t);
 void trace_report(lua_State *L, struct task *t);
 /* Pushes the list of tasks that wait for what will never come. */
 void trace_deadlock(lua_State *L, struct core *c);
+
+/* Gives the userdata on top its class, of those that are made for every
+ * connection: cheaper than by name. */
+void core_setclass(lua_State *L, const void *key);
+/* The key under which neap_class has registered the class: its name. */
+extern const char task_class[], stream_class[];
 
 /* Pushes the core's userdata. */
 void core_push(lua_State *L);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+const char task_class[] = TASK_CLASS;
+
 static struct task *checktask(lua_State *L) {
   return neap_checkclass(L, 1, TASK_CLASS);
 }
@@ -177,6 +179,6 @@ void neap_open_task(lua_State *L) {
     {"join", l_join}, {"cancel", l_cancel}, {"status", l_status},
     {"id", l_id}, {"name", l_name}, {NULL, NULL}};
   task_opensentinel(L);
-  neap_class(L, TASK_CLASS, meta, methods);
+  neap_class(L, task_class, meta, methods);
   neap_setfuncs(L, functions);
 }

@@ -41,6 +41,7 @@ int trace_handler(lua_State *L) {
   c = lua_touserdata(L, -1);
   lua_pop(L, 1);
   core_value(L, CORE_TRACES);
+  task_self(c)->traced = true;
   lua_pushlightuserdata(L, task_self(c));
   earlier(L);
   if (lua_isstring(L, -1)) {
@@ -78,7 +79,7 @@ static int call_onerror(lua_State *L) {
   core_value(L, CORE_ANCHORS);
   lua_rawgeti(L, -1, t->ref);
   lua_remove(L, -2);
-  task_pusherror(L, t);
+  lua_pushvalue(L, 2);
   core_value(L, CORE_TRACES);
   if (lua_rawgetp(L, -1, t) == LUA_TTABLE)
     lua_rawgeti(L, -1, 2);
@@ -93,9 +94,12 @@ static int call_onerror(lua_State *L) {
 void trace_report(lua_State *L, struct task *t) {
   if (!lua_checkstack(L, 4))
     return;
+  task_pusherror(L, t); /* first: L may be the task's own thread */
   lua_pushcfunction(L, call_onerror);
+  lua_insert(L, -2);
   lua_pushlightuserdata(L, t);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+  lua_insert(L, -2);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
     const char *why = lua_tostring(L, -1);
     fprintf(stderr, "neap: error in neap.onerror: %s\n",
             why != NULL ? why : "(not a string)");

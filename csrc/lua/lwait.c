@@ -34,7 +34,7 @@ static int park_step(lua_State *L, struct core *c, struct wait *w) {
     return OP_WAIT;
   }
   if (w->result < 0)
-    return neap_fail(L, w->result, lua_tostring(L, 2));
+    return neap_fail(L, w->result, NULL);
   lua_pushboolean(L, 1);
   return 1;
 }

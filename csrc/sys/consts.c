@@ -59,9 +59,6 @@ static const struct {
 #ifdef AF_ROSE
   {ROW(AF_ROSE)},
 #endif
-#ifdef AF_DECnet
-  {ROW(AF_DECnet)},
-#endif
 #ifdef AF_NETBEUI
   {ROW(AF_NETBEUI)},
 #endif

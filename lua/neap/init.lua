@@ -1,8 +1,6 @@
 --- neap: the network for Lua. Tasks, waiting, and what is shared by every
 -- protocol module.
 local core <const> = require "neap.core"
-local options <const> = require "neap.options"
-local sync <const> = require "neap.sync"
 
 ---@class neap
 local M = {
@@ -22,14 +20,19 @@ local M = {
   next_deadline = core.next_deadline,
   poller = core.poller,
   reset = core.reset,
-  channel = sync.channel,
-  event = sync.event,
-  semaphore = sync.semaphore,
-  select = sync.select,
   coroutine = require "neap.coroutine",
 }
 
 core.attach(M)
+
+-- What is not used is not loaded.
+function M.channel(capacity) return require "neap.sync".channel(capacity) end
+
+function M.event() return require "neap.sync".event() end
+
+function M.semaphore(n) return require "neap.sync".semaphore(n) end
+
+function M.select(cases) return require "neap.sync".select(cases) end
 
 function M.onerror(task, err, traceback)
   io.stderr:write("neap: ", tostring(task), " failed: ", tostring(err), "\n")
@@ -40,7 +43,8 @@ function M.group() return core.group() end
 
 --- A stream of a descriptor, which it owns from now on.
 function M.stream(fd, given)
-  return core.adopt(fd, options.check(given, options.stream, 2, 2))
+  local args = require "neap.args"
+  return core.adopt(fd, args.check(given, args.stream, 2, 2))
 end
 
 function M.run(fn, ...)

@@ -1,6 +1,6 @@
 --- What a listener does beyond accepting: serve, connections, stop.
 local core <const> = require "neap.core"
-local options <const> = require "neap.options"
+local args <const> = require "neap.args"
 local sync <const> = require "neap.sync"
 
 local methods <const> = core.listener
@@ -67,8 +67,8 @@ end
 --- A task for each connection, closed when the handler ends. Returns true
 -- after stop() or close(), or nil, message, code.
 function methods:serve(handler, given)
-  options.argument(handler, "function", 1, 2)
-  local o = options.check(given, serve_options, 2, 2)
+  args.argument(handler, "function", 1, 2)
+  local o = args.check(given, serve_options, 2, 2)
   if serving[self] then error("this listener is being served already", 2) end
   if o.on_error then handler = guarded(handler, o.on_error) end
   local places = o.max_connections and sync.semaphore(o.max_connections)
@@ -89,7 +89,7 @@ end
 -- them, and waits until they have ended.
 function methods:stop(grace)
   if grace == nil then grace = 5 end
-  options.argument(grace, "seconds", 1, 2)
+  args.argument(grace, "seconds", 1, 2)
   local state = serving[self]
   self:close()
   if state and not state.ended:wait(grace) then

@@ -43,11 +43,12 @@ local M = {}
 
 -- What the class has is also there as a function: socket.send(s, ...) is
 -- s:send(...). Constants carry their own names: socket.SO_KEEPALIVE.
-for name, value in pairs(core.socket) do
+local opened <const> = core.open_socket()
+for name, value in pairs(opened) do
   if name ~= "methods" then M[name] = value end
 end
 
-local methods <const> = core.socket.methods
+local methods <const> = opened.methods
 local connect_once <const> = methods.connect
 local RETRY <const> = 0.01 -- a listener's queue is full: no event says when not
 
@@ -73,7 +74,7 @@ for name, method in pairs(methods) do M[name] = method end
 ---@return neap.socket? socket
 ---@return string? message
 ---@return string? code
-M.socket = core.socket.socket
+M.socket = opened.socket
 
 ---Makes two sockets that are connected with each other.
 ---@param family string|integer
@@ -82,14 +83,14 @@ M.socket = core.socket.socket
 ---@return neap.socket? one
 ---@return neap.socket|string|nil other_or_message
 ---@return string? code
-M.socketpair = core.socket.socketpair
+M.socketpair = opened.socketpair
 
 ---Makes a socket of a descriptor, which it owns from then on.
 ---@param fd integer
 ---@return neap.socket? socket
 ---@return string? message
 ---@return string? code
-M.fromfd = core.socket.fromfd
+M.fromfd = opened.fromfd
 
 ---Binds to a local address.
 ---@param self neap.socket
@@ -265,7 +266,7 @@ M.close = methods.close
 ---@return integer? count of those that have events
 ---@return string? message
 ---@return string? code
-M.poll = core.socket.poll
+M.poll = opened.poll
 
 ---Names to addresses, as the system's getaddrinfo has them.
 ---@param host string?
@@ -274,7 +275,7 @@ M.poll = core.socket.poll
 ---@return { family: integer, socktype: integer, protocol: integer, addr: neap.socket.addr }[]? list
 ---@return string? message
 ---@return string? code
-M.getaddrinfo = core.socket.getaddrinfo
+M.getaddrinfo = opened.getaddrinfo
 
 ---An address to names.
 ---@param addr neap.socket.addr
@@ -282,10 +283,10 @@ M.getaddrinfo = core.socket.getaddrinfo
 ---@return string? host
 ---@return string? service_or_message
 ---@return string? code
-M.getnameinfo = core.socket.getnameinfo
+M.getnameinfo = opened.getnameinfo
 
 ---The table of socket options, a row for each.
 ---@return neap.socket.option[] rows
-M.options = core.socket.options
+M.options = opened.options
 
 return M

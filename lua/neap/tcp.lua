@@ -1,19 +1,16 @@
 --- TCP: connections by name, by every address it has; listeners.
 local core <const> = require "neap.core"
-local address <const> = require "neap.address"
-local options <const> = require "neap.options"
-local race <const> = require "neap.race"
-require "neap.listener"
+local args <const> = require "neap.args"
 
 ---@class neap.tcp
 local M = {}
 
-local connect_options <const> = options.with(options.stream, {
+local connect_options <const> = args.with(args.stream, {
   bind = "string", nodelay = "boolean", keepalive = "keepalive", mptcp = "boolean",
   fastopen = "boolean", family = "family", attempt_delay = "seconds",
 })
 
-local listen_options <const> = options.with(options.stream, {
+local listen_options <const> = args.with(args.stream, {
   backlog = "count", reuseport = "boolean", reuseaddr = "boolean", v6only = "boolean",
   nodelay = "boolean", keepalive = "keepalive", mptcp = "boolean", fastopen = "boolean",
   fd = "fd",
@@ -26,12 +23,12 @@ end
 
 --- Connects to the first of the host's addresses that answers (RFC 8305).
 function M.connect(host, port, given)
-  host = address.host(host, 1, 2)
-  port = address.port(port, 1, 2, 2)
-  local o = options.check(given, connect_options, 3, 2)
+  host = args.host(host, 1, 2)
+  port = args.port(port, 1, 2, 2)
+  local o = args.check(given, connect_options, 3, 2)
   if o.bind then
-    o.bindip, o.bindport = address.endpoint(o.bind)
-    if not o.bindip then error("option 'bind' must be \"ip\", \"ip:port\" or \"[ip]:port\"", 2) end
+    o.bindip, o.bindport = args.endpoint(o.bind)
+    if not o.bindip or not core.isip(o.bindip) then error("option 'bind' must be \"ip\", \"ip:port\" or \"[ip]:port\"", 2) end
   end
   local deadline = o.timeout and core.now() + o.timeout
   local list, why, code = lookup(host, port, o.family, o.timeout)
@@ -40,20 +37,21 @@ function M.connect(host, port, given)
     local conn
     conn, why, code = core.connect_tcp(list[1].ip, list[1].port, o)
     if conn or list[1].ip == host then return conn, why, code end
-    return nil, ("connect %s (%s)"):format(address.text(host, port), why:gsub("^connect ", "")), code
+    return nil, ("connect %s (%s)"):format(args.text(host, port), why:gsub("^connect ", "")), code
   end
-  return race(list, function(to, left)
+  return require "neap.race"(list, function(to, left)
     local attempt = setmetatable({ timeout = left }, { __index = o })
     return core.connect_tcp(to.ip, to.port, attempt)
-  end, { name = address.text(host, port), deadline = deadline, delay = o.attempt_delay, timeout = o.timeout })
+  end, { name = args.text(host, port), deadline = deadline, delay = o.attempt_delay, timeout = o.timeout })
 end
 
 --- Listens on an address, on all of them ("*" or nil), or on an inherited
 -- descriptor (option fd).
 function M.listen(host, port, given)
-  local o = options.check(given, listen_options, 3, 2)
+  require "neap.listener"
+  local o = args.check(given, listen_options, 3, 2)
   if o.fd then return core.listen_fd(o.fd, o) end
-  port = address.port(port, 0, 2, 2)
+  port = args.port(port, 0, 2, 2)
   if host == nil or host == "*" then
     local list, why, code = core.resolve("0.0.0.0", port, { timeout = o.timeout })
     if not list then return nil, why, code end
@@ -62,14 +60,14 @@ function M.listen(host, port, given)
     if listener or code ~= "EAFNOSUPPORT" then return listener, why, code end
     return core.listen_tcp("0.0.0.0", list[1].port, o)
   end
-  local list, why, code = lookup(address.host(host, 1, 2), port)
+  local list, why, code = lookup(args.host(host, 1, 2), port)
   if not list then return nil, why, code end
   return core.listen_tcp(list[1].ip, list[1].port, o)
 end
 
 --- Two streams that are connected with each other over loopback.
 function M.pair(given)
-  local o = options.check(given, options.stream, 1, 2)
+  local o = args.check(given, args.stream, 1, 2)
   local listener <close>, why, code = core.listen_tcp("127.0.0.1", 0, o)
   if not listener then return nil, why, code end
   local ip, port = listener:getsockname()

@@ -1,12 +1,11 @@
 --- Unix sockets: streams by path, abstract name, or in pairs.
 local core <const> = require "neap.core"
-local options <const> = require "neap.options"
-require "neap.listener"
+local args <const> = require "neap.args"
 
 ---@class neap.unix
 local M = {}
 
-local listen_options <const> = options.with(options.stream, {
+local listen_options <const> = args.with(args.stream, {
   backlog = "count", mode = "mode", fd = "fd",
 })
 
@@ -14,8 +13,8 @@ local RETRY <const> = 0.01 -- a listener's queue is full: no event says when not
 
 --- Connects to a path; a leading NUL makes it an abstract name.
 function M.connect(path, given)
-  options.argument(path, "string", 1, 2)
-  local o = options.check(given, options.stream, 2, 2)
+  args.argument(path, "string", 1, 2)
+  local o = args.check(given, args.stream, 2, 2)
   local deadline = o.timeout and core.now() + o.timeout
   while true do
     local conn, why, code = core.connect_unix(path, nil, o)
@@ -30,15 +29,16 @@ end
 --- Listens on a path. A socket file that nobody listens on any more is
 -- replaced; the one that this makes is unlinked by close.
 function M.listen(path, given)
-  local o = options.check(given, listen_options, 2, 2)
+  require "neap.listener"
+  local o = args.check(given, listen_options, 2, 2)
   if o.fd then return core.listen_fd(o.fd, o) end
-  options.argument(path, "string", 1, 2)
+  args.argument(path, "string", 1, 2)
   return core.listen_unix(path, nil, o)
 end
 
 --- Two streams that are connected with each other.
 function M.pair(given)
-  return core.pair_unix(options.check(given, options.stream, 1, 2))
+  return core.pair_unix(args.check(given, args.stream, 1, 2))
 end
 
 return M

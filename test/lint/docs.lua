@@ -12,10 +12,9 @@
 
 -- Modules that are not for the user. Every other one of lua/ is.
 local internal <const> = {
-  ["neap.address"] = true,
+  ["neap.args"] = true,
   ["neap.coroutine"] = true, -- neap.coroutine, with the standard table's names
   ["neap.listener"] = true, -- methods of the class
-  ["neap.options"] = true,
   ["neap.race"] = true,
   ["neap.sync"] = true, -- neap.channel and its like
 }
