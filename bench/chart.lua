@@ -14,7 +14,7 @@ local colours = {
 -- Grey that reads on white and on black, and better where the theme is known.
 local STYLE = [[
 <style>
-  text { font: 12px -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #59636e }
+  text { font: 12px -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #6e7781 }
   .small { font-size: 10px }
   .strong { font-weight: 600 }
   .line { stroke: #848d97; stroke-width: 1 }

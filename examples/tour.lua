@@ -109,8 +109,10 @@ end
 
 local function quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
 
+-- Which Lua runs this: `make` says it, else it is before the script's name.
 local function interpreter()
   local i = 0
+  if os.getenv "LUA" then return os.getenv "LUA" end
   while arg[i - 1] do i = i - 1 end
   return arg[i]
 end

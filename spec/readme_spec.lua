@@ -26,6 +26,38 @@ for _, page in ipairs(pages()) do
   end)
 end
 
+describe("the pages", function()
+  local function read(name)
+    local file <close> = assert(io.open(name))
+    return file:read "a"
+  end
+
+  -- As the places that show Markdown make it of a heading.
+  local function anchor(heading)
+    return (heading:lower():gsub("`", ""):gsub("[^%w%s_-]", ""):gsub(" ", "-"))
+  end
+
+  local function has_anchor(text, wanted)
+    for heading in ("\n" .. text):gmatch "\n#+ ([^\n]+)" do
+      if anchor(heading) == wanted then return true end
+    end
+  end
+
+  it("have links that lead somewhere", function()
+    for _, page in ipairs(pages()) do
+      local folder = page:match "^(.*/)" or ""
+      for link in read(page):gmatch "%]%(([^)%s]+)%)" do
+        local name, part = link:match "^([^#]*)#?(.*)$"
+        if not link:find "^%a+:" then
+          local target = name == "" and page or folder .. name
+          assert(os.rename(target, target), page .. " links to " .. link)
+          assert(part == "" or has_anchor(read(target), part), page .. " links to " .. link)
+        end
+      end
+    end
+  end)
+end)
+
 describe("README.md", function()
   it("has a cookbook of ten recipes", function()
     local file <close> = assert(io.open "README.md")

@@ -279,6 +279,15 @@ static void dispatch(struct loop *l, const struct poller_event *e) {
     loop_wake(l, at->wr, 0);
 }
 
+/* A timer is moved lazily: what it is set to may be long past its purpose. */
+static void set_right(struct loop *l, struct wait *w) {
+  int64_t due = w->state == WAIT_WAITING ? l->due(w) : SYS_FOREVER;
+  if (due == SYS_FOREVER)
+    heap_remove(&l->timers, &w->timer);
+  else
+    heap_set(&l->timers, &w->timer, due);
+}
+
 static void fire_timers(struct loop *l) {
   struct timer *t = heap_nearest(&l->timers);
   int64_t now;
@@ -286,9 +295,24 @@ static void fire_timers(struct loop *l) {
     return;
   for (now = sys_now(); t != NULL && t->due <= now;
        t = heap_nearest(&l->timers)) {
-    heap_remove(&l->timers, t);
-    l->expired(l, container_of(t, struct wait, timer));
+    struct wait *w = container_of(t, struct wait, timer);
+    set_right(l, w);
+    if (t->at != 0 && t->due <= now) {
+      heap_remove(&l->timers, t);
+      loop_wake(l, w, -ETIMEDOUT);
+    }
   }
+}
+
+int64_t loop_exactly_due(struct loop *l) {
+  struct timer *t;
+  while ((t = heap_nearest(&l->timers)) != NULL) {
+    int64_t due = t->due;
+    set_right(l, container_of(t, struct wait, timer));
+    if (t->at != 0 && t->due == due)
+      break;
+  }
+  return loop_due(l);
 }
 
 int64_t loop_due(const struct loop *l) {

@@ -63,7 +63,7 @@ struct loop {
   uint32_t external;     /* waits that something outside can end */
   unsigned char *mark;   /* 1 here, 0 in a child after fork */
   int pid;               /* where there is no such page */
-  void (*expired)(struct loop *l, struct wait *w); /* a timer is due */
+  int64_t (*due)(const struct wait *w); /* when it must be woken, really */
   void (*rang)(struct loop *l, struct watch *at);  /* a bell's descriptor */
 };
 
@@ -139,5 +139,8 @@ int loop_turn(struct loop *l, int64_t timeout);
 /* Nanoseconds until the nearest timer; 0 if one is due or a wait is ready;
  * SYS_FOREVER if there is none. */
 int64_t loop_due(const struct loop *l);
+
+/* The same, but not too early: timers that were left behind are put right. */
+int64_t loop_exactly_due(struct loop *l);
 
 #endif

@@ -116,6 +116,8 @@ void neap_class(lua_State *L, const char *name, const luaL_Reg *meta,
   lua_newtable(L);
   neap_setfuncs(L, methods);
   lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
 }
 
@@ -140,17 +142,11 @@ void core_value(lua_State *L, int n) {
   lua_replace(L, -2);
 }
 
-static void expired(struct loop *l, struct wait *w) {
-  struct task *t = container_of(w, struct task, w);
-  int64_t due = scope_due(t);
-  if (w->state != WAIT_WAITING)
-    return;
-  if (w->until < due)
-    due = w->until;
-  if (due <= sys_now())
-    loop_wake(l, w, -ETIMEDOUT);
-  else if (due != SYS_FOREVER)
-    loop_timer(l, w, due);
+static int64_t due(const struct wait *w) {
+  const struct task *t =
+    (const struct task *)((const char *)w - offsetof(struct task, w));
+  int64_t at = scope_due(t);
+  return w->until >= 0 && w->until < at ? w->until : at;
 }
 
 /* The state is closing (or the core could not be made): suspended tasks are
@@ -223,7 +219,7 @@ static void make_core(lua_State *L) {
   lua_setmetatable(L, -2);
   err = loop_open(&c->loop, getenv("NEAP_POLLER"));
   c->closed = err < 0;
-  c->loop.expired = expired;
+  c->loop.due = due;
   if (err < 0)
     luaL_error(L, err == -EINVAL ? "NEAP_POLLER names no poller of this "
                                    "system (epoll, poll)"

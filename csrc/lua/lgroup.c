@@ -101,6 +101,14 @@ static int l_group_cancel(lua_State *L) {
   return 1;
 }
 
+/* Is the running task a member? */
+static int l_group_within(lua_State *L) {
+  struct group *g = checkgroup(L);
+  struct task *t = neap_core(L)->running;
+  lua_pushboolean(L, t != NULL && t->group == g);
+  return 1;
+}
+
 static int l_group_count(lua_State *L) {
   lua_pushinteger(L, checkgroup(L)->live);
   return 1;
@@ -203,7 +211,8 @@ void neap_open_group(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"spawn", l_group_spawn}, {"wait", l_group_wait},
     {"cancel", l_group_cancel}, {"count", l_group_count},
-    {"close", l_group_close}, {NULL, NULL}};
+    {"close", l_group_close}, {"within", l_group_within},
+    {NULL, NULL}};
   neap_class(L, GROUP_CLASS, meta, methods);
   neap_setfuncs(L, functions);
 }

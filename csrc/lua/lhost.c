@@ -50,7 +50,7 @@ static int l_pollfd(lua_State *L) {
 
 static int l_next_deadline(lua_State *L) {
   struct core *c = neap_core(L);
-  int64_t due = list_empty(&c->batch) ? loop_due(&c->loop) : 0;
+  int64_t due = list_empty(&c->batch) ? loop_exactly_due(&c->loop) : 0;
   if (due == SYS_FOREVER)
     lua_pushnil(L);
   else

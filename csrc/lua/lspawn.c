@@ -59,7 +59,7 @@ int task_end(lua_State *L, int status, lua_KContext ctx) {
     t->nresults = 1;
   }
   finish(L, t, end);
-  if (end == TASK_FAILED && L != t->core->current) {
+  if (end == TASK_FAILED && t->core->running != t) {
     task_report(L, t); /* a stranger resumed it: nobody else will */
     return lua_error(L);
   }

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sys/fd.h"
+
 /* ---- sleep(seconds) ---- */
 
 static int sleep_step(lua_State *L, struct core *c, struct wait *w) {
@@ -80,6 +82,8 @@ static int l_self(lua_State *L) {
 
 #define FOREIGN_CLASS "neap.foreign"
 
+/* Waits on a duplicate of its own: others, or a stream of ours, may be waiting
+ * on the same descriptor, and a poller knows each just once. */
 struct foreign {
   struct watch watch;
   struct core *core;
@@ -89,6 +93,9 @@ struct foreign {
 static int foreign_close(lua_State *L) {
   struct foreign *f = neap_checkclass(L, 1, FOREIGN_CLASS);
   loop_drop(&f->core->loop, &f->watch, false, -ECANCELED);
+  if (f->watch.fd >= 0)
+    sys_close(f->watch.fd);
+  f->watch.fd = -1;
   return 0;
 }
 
@@ -121,13 +128,17 @@ static int l_wait(lua_State *L) {
   unsigned want = wants[luaL_checkoption(L, 2, NULL, modes)];
   int64_t timeout = neap_opttimeout(L, 3);
   struct foreign *f = lua_newuserdatauv(L, sizeof *f, 0);
-  watch_init(&f->watch, fd);
-  f->watch.shared = true;
+  watch_init(&f->watch, -1);
   f->core = c;
   f->want = want;
   luaL_setmetatable(L, FOREIGN_CLASS);
   lua_replace(L, 1);
   lua_toclose(L, 1);
+  neap_maywait(L, c, op.name);
+  fd = sys_dup(fd);
+  if (fd < 0)
+    return neap_fail(L, fd, "wait");
+  f->watch.fd = fd;
   return neap_op(L, &op, timeout);
 }
 

@@ -179,6 +179,11 @@ int sys_close(int fd) {
   return close(fd) == 0 || errno == EINTR ? 0 : -errno;
 }
 
+int sys_dup(int fd) {
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return copy >= 0 ? copy : -errno;
+}
+
 int sys_shutdown(int fd, int how) {
   static const int hows[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
   return shutdown(fd, hows[how]) == 0 ? 0 : -errno;

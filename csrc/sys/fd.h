@@ -38,6 +38,7 @@ ssize_t sys_pread(int fd, void *buf, size_t len, int64_t offset);
 
 int sys_open(const char *path); /* to read */
 int sys_close(int fd);
+int sys_dup(int fd);
 int sys_shutdown(int fd, int how); /* 0 read, 1 write, 2 both */
 int sys_nonblock(int fd); /* 1 if it blocked before, 0 if not */
 int sys_block(int fd);

@@ -86,15 +86,24 @@ function methods:serve(handler, given)
 end
 
 --- Ends accepting, waits `grace` seconds (5) for the handlers, then cancels
--- them, and waits until they have ended.
+-- them, and waits until they have ended. Called by one of the handlers it
+-- returns at once, and that handler has the grace of the others.
 function methods:stop(grace)
   if grace == nil then grace = 5 end
   args.argument(grace, "seconds", 1, 2)
   local state = serving[self]
   self:close()
-  if state and not state.ended:wait(grace) then
-    state.group:cancel()
-    state.ended:wait()
+  if not state then return true end
+  local function wind_up()
+    if not state.ended:wait(grace) then
+      state.group:cancel()
+      state.ended:wait()
+    end
+  end
+  if state.group:within() then
+    core.spawn({ daemon = true }, wind_up) -- it cannot wait for itself
+  else
+    wind_up()
   end
   return true
 end
