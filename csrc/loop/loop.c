@@ -125,8 +125,11 @@ static void give_slot(struct loop *l, struct watch *at) {
 
 /* Tells the poller what is wanted of the descriptor. */
 static int arm(struct loop *l, struct watch *at, unsigned want) {
-  int armed, err = take_slot(l, at);
+  int armed, err;
   uint64_t token;
+  if (l->poller == NULL)
+    return -EBADF; /* closed */
+  err = take_slot(l, at);
   if (err < 0)
     return err;
   token = (uint64_t)l->slots[at->slot].generation << 32 | at->slot;
@@ -239,7 +242,7 @@ void loop_forget(struct loop *l, struct wait *w) {
 }
 
 void loop_drop(struct loop *l, struct watch *at, bool closing, int result) {
-  if (at->slot != 0 && at->armed != 0 && !loop_forked(l))
+  if (l->poller != NULL && at->armed != 0 && !loop_forked(l))
     l->poller->ops->drop(l->poller, at->fd, closing && !at->shared);
   give_slot(l, at);
   at->armed = 0;

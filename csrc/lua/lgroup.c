@@ -211,7 +211,7 @@ void neap_open_group(lua_State *L) {
   static const luaL_Reg methods[] = {
     {"spawn", l_group_spawn}, {"wait", l_group_wait},
     {"cancel", l_group_cancel}, {"count", l_group_count},
-    {"close", l_group_close}, {"within", l_group_within},
+    {"close", l_group_close}, {"_within", l_group_within},
     {NULL, NULL}};
   neap_class(L, GROUP_CLASS, meta, methods);
   neap_setfuncs(L, functions);

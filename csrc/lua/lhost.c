@@ -11,6 +11,8 @@
 
 static void refuse_nesting(lua_State *L, const struct core *c,
                            const char *name) {
+  if (c->closed)
+    luaL_error(L, "the Lua state is being closed");
   if (c->running != NULL || c->driving)
     luaL_error(L, "%s drives the loop: not from inside a task", name);
 }
@@ -37,7 +39,8 @@ static int l_step(lua_State *L) {
 
 static int l_pollfd(lua_State *L) {
   struct core *c = neap_core(L);
-  int fd = c->loop.poller->ops->fd(c->loop.poller);
+  struct poller *p = c->loop.poller;
+  int fd = p != NULL ? p->ops->fd(p) : -EBADF;
   if (fd < 0) { /* one number with EOPNOTSUPP on Linux: the name says more */
     luaL_pushfail(L);
     lua_pushliteral(L, "pollfd: this poller has no descriptor");
@@ -59,7 +62,8 @@ static int l_next_deadline(lua_State *L) {
 }
 
 static int l_poller(lua_State *L) {
-  lua_pushstring(L, neap_core(L)->loop.poller->ops->name);
+  struct poller *p = neap_core(L)->loop.poller;
+  lua_pushstring(L, p != NULL ? p->ops->name : NULL);
   return 1;
 }
 

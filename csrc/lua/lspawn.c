@@ -97,7 +97,10 @@ int task_main(lua_State *L) {
 
 struct task *task_spawn(lua_State *L, struct core *c, struct group *g,
                         lua_CFunction bottom, int nargs) {
-  struct task *t = lua_newuserdatauv(L, sizeof *t, 1);
+  struct task *t;
+  if (c->closed)
+    luaL_error(L, "the Lua state is being closed");
+  t = lua_newuserdatauv(L, sizeof *t, 1);
   memset(t, 0, sizeof *t);
   t->status = TASK_KILLED; /* until it is whole */
   wait_init(&t->w);

@@ -17,6 +17,8 @@ static const char mark = 's';
 
 struct stream *lstream_new(lua_State *L, struct core *c) {
   struct stream *s;
+  if (c->closed)
+    luaL_error(L, "the Lua state is being closed");
   if (c->scratch == NULL)
     c->scratch = calloc(1, sizeof *c->scratch);
   if (c->scratch == NULL)

@@ -100,7 +100,7 @@ function methods:stop(grace)
       state.ended:wait()
     end
   end
-  if state.group:within() then
+  if state.group:_within() then
     core.spawn({ daemon = true }, wind_up) -- it cannot wait for itself
   else
     wind_up()

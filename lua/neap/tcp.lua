@@ -33,16 +33,19 @@ function M.connect(host, port, given)
   local deadline = o.timeout and core.now() + o.timeout
   local list, why, code = lookup(host, port, o.family, o.timeout)
   if not list then return nil, why, code end
+  local function attempt(to, left)
+    return core.connect_tcp(to.ip, to.port, setmetatable({ timeout = left }, { __index = o }))
+  end
   if #list == 1 then
     local conn
-    conn, why, code = core.connect_tcp(list[1].ip, list[1].port, o)
-    if conn or list[1].ip == host then return conn, why, code end
+    conn, why, code = attempt(list[1], deadline and math.max(0, deadline - core.now()))
+    if conn then return conn:settimeout(o.timeout) end
+    if list[1].ip == host then return nil, why, code end
     return nil, ("connect %s (%s)"):format(args.text(host, port), why:gsub("^connect ", "")), code
   end
-  return require "neap.race"(list, function(to, left)
-    local attempt = setmetatable({ timeout = left }, { __index = o })
-    return core.connect_tcp(to.ip, to.port, attempt)
-  end, { name = args.text(host, port), deadline = deadline, delay = o.attempt_delay, timeout = o.timeout })
+  return require "neap.race"(list, attempt, {
+    name = args.text(host, port), deadline = deadline, delay = o.attempt_delay, timeout = o.timeout,
+  })
 end
 
 --- Listens on an address, on all of them ("*" or nil), or on an inherited
