@@ -81,8 +81,13 @@ local function connection_of(o, rest)
     return unix.connect(rest[1] or fail(usage), { timeout = o.w })
   end
   if not rest[2] then fail(usage) end
-  local bind = o.p and "0.0.0.0:" .. port_number(o.p)
-  return tcp.connect(rest[1], port_number(rest[2]), { timeout = o.w, bind = bind })
+  local options <const> = { timeout = o.w }
+  if o.p then -- one family: that of the address that it is bound to
+    local v6 = rest[1]:find(":", 1, true)
+    options.bind = (v6 and "[::]:" or "0.0.0.0:") .. port_number(o.p)
+    options.family = v6 and "inet6" or "inet"
+  end
+  return tcp.connect(rest[1], port_number(rest[2]), options)
 end
 
 -- ---- the two directions ----

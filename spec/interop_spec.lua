@@ -82,7 +82,7 @@ http {
 }
 ]]):format(root, root, root, root, root, root, port, root))
     within(20, function()
-      local process <close> = start(("nginx -p %s -c %s 2>&1"):format(root, config))
+      local held <close> = start(("nginx -p %s -c %s 2>&1"):format(root, config))
       patiently(tcp.connect, "127.0.0.1", port):close()
       body(port, root .. "/big")
     end)
@@ -111,8 +111,9 @@ http {
   it("serves 50 MB to nc.lua, byte for byte", function()
     with_nginx(function(port, path)
       local out = helper.tmpname()
-      local nc = assert(io.popen(("LUA_PATH=%s LUA_CPATH=%s timeout -k 1 30 %s examples/nc.lua 127.0.0.1 %d >%s"):format(
-        helper.quote(package.path), helper.quote(package.cpath), helper.quote(helper.lua), port, out), "w"))
+      local command = ("LUA_PATH=%s LUA_CPATH=%s timeout -k 1 30 %s examples/nc.lua 127.0.0.1 %d >%s"):format(
+        helper.quote(package.path), helper.quote(package.cpath), helper.quote(helper.lua), port, out)
+      local nc = assert(io.popen(command, "w"))
       assert(nc:write "GET /big HTTP/1.0\r\nHost: here\r\n\r\n")
       assert(nc:flush())
       -- Its input stays open meanwhile: nginx drops whoever half-closes.

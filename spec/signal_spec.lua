@@ -209,7 +209,9 @@ describe("neap.signal", function()
   end)
 
   it("raises for what cannot be waited for and for what is unknown", function()
-    for _, name in ipairs { "KILL", "SIGSTOP", 9, 19, "SEGV", "NOPE", "", "SIG", "term", 0, -1, 65, 1000, 1.5, {}, true } do
+    for _, name in ipairs {
+      "KILL", "SIGSTOP", 9, 19, "SEGV", "NOPE", "", "SIG", "term", 0, -1, 65, 1000, 1.5, {}, true,
+    } do
       local ok, err = pcall(neap.signal, name)
       assert.is_false(ok, tostring(name))
       assert.matches("bad argument #1", err)

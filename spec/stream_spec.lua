@@ -9,7 +9,7 @@ local probe <const> = require "probe"
 local in_task <const> = helper.in_task
 
 -- Both ends of a connection to a listener that is closed then.
-local function connected(listener, connect, options)
+local function connected(listener, connect)
   local server <close> = assert(listener)
   local a = assert(connect(server))
   return a, assert(server:accept(5))
@@ -173,7 +173,7 @@ describe("neap.stream", function()
     in_task(function()
       local ticks, program = 0, assert(io.popen "echo one; sleep 0.1; echo two")
       local s <close> = assert(neap.stream(duplicate(program)))
-      local clock <close> = neap.spawn(function()
+      local held <close> = neap.spawn(function()
         while true do
           neap.sleep(0.01)
           ticks = ticks + 1

@@ -176,6 +176,15 @@ static int l_socketpair(lua_State *L) {
   return 2;
 }
 
+/* open(path[, "r" | "w"]) */
+static int l_open(lua_State *L) {
+  static const char *const modes[] = {"r", "w", NULL};
+  static const int flags[] = {O_RDONLY, O_WRONLY | O_CREAT};
+  const char *path = luaL_checkstring(L, 1);
+  int mode = luaL_checkoption(L, 2, "r", modes);
+  return push_result(L, open(path, flags[mode] | O_CLOEXEC, 0600), path);
+}
+
 static int l_dup(lua_State *L) {
   return push_result(L, fcntl(checkint(L, 1), F_DUPFD_CLOEXEC, 0), "dup");
 }
@@ -377,6 +386,7 @@ static const luaL_Reg functions[] = {
   {"blocked",    l_blocked   },
   {"pipe",       l_pipe      },
   {"socketpair", l_socketpair},
+  {"open",       l_open      },
   {"dup",        l_dup       },
   {"dup2",       l_dup2      },
   {"close",      l_close     },

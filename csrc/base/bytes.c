@@ -7,7 +7,6 @@
 
 #include "base/util.h"
 
-
 enum { LEAST_ROOM = 64 };
 
 /* Moves what is queued to the start of a block of `room` bytes. */

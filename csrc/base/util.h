@@ -7,6 +7,6 @@
 
 #define countof(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, member) \
-  ((type *)((char *)(p) - offsetof(type, member)))
+  ((type *)((char *)(p)-offsetof(type, member)))
 
 #endif

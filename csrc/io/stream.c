@@ -133,8 +133,7 @@ static void free_out(struct stream *s) {
   s->out = NULL;
 }
 
-int stream_buffer(struct stream *s, enum stream_buffering how,
-                  uint32_t room) {
+int stream_buffer(struct stream *s, enum stream_buffering how, uint32_t room) {
   if (s->out == NULL && how == BUFFER_NO)
     return 0;
   if (s->out == NULL)
@@ -207,7 +206,7 @@ static void after_read(struct stream *s, ssize_t n, size_t asked) {
   struct watch *at = &s->watch;
   unsigned special = POLLER_HUP | POLLER_ERR | POLLER_PRI;
   if (n == -EAGAIN)
-    at->ready &= (uint8_t)~(POLLER_IN | POLLER_ERR | POLLER_PRI | POLLER_HUP);
+    at->ready &= (uint8_t) ~(POLLER_IN | POLLER_ERR | POLLER_PRI | POLLER_HUP);
   else if (n > 0 && (size_t)n < asked && s->shortdrains &&
            !(at->ready & special))
     at->ready &= (uint8_t)~POLLER_IN;
@@ -260,8 +259,8 @@ static void scan_end(struct stream *s, size_t from, size_t end) {
   s->scanned = (uint32_t)end;
 }
 
-static ssize_t find_line(struct stream *s, const struct want *want,
-                         size_t from, size_t *len) {
+static ssize_t find_line(struct stream *s, const struct want *want, size_t from,
+                         size_t *len) {
   const char *head = bytes_len(&s->in) > 0 ? bytes_head(&s->in) : NULL;
   size_t have = bytes_len(&s->in), begin, end;
   const char *lf = NULL;
@@ -296,8 +295,7 @@ static ssize_t find_delimiter(struct stream *s, const struct want *want,
     if (have - from >= want->dlen && have - from - want->dlen >= want->count)
       return -EMSGSIZE;
     /* the delimiter may have begun */
-    scan_end(s, from,
-             have - from >= want->dlen ? have - want->dlen + 1 : from);
+    scan_end(s, from, have - from >= want->dlen ? have - want->dlen + 1 : from);
     return at_the_end(s);
   }
   *len = (size_t)(hit - head) - from + want->dlen;
@@ -363,8 +361,7 @@ ssize_t stream_send(struct stream *s, const struct iovec *iov, int n) {
   s->sent += (uint64_t)sent;
   if (queued == 0)
     return sent;
-  bytes_consume(&s->out->queue,
-                (size_t)sent < queued ? (size_t)sent : queued);
+  bytes_consume(&s->out->queue, (size_t)sent < queued ? (size_t)sent : queued);
   return (size_t)sent > queued ? sent - (ssize_t)queued : 0;
 }
 

@@ -29,24 +29,24 @@ struct outgoing {
 
 /* Ten thousand of these lie idle in a server: what few need is apart. */
 struct stream {
-  const void *magic;       /* while it exists: who made it, for a quick check */
+  const void *magic; /* while it exists: who made it, for a quick check */
   struct loop *loop;
   struct channel *session; /* over the descriptor, or NULL */
   struct watch watch;
   struct bytes in;
-  struct outgoing *out;    /* NULL: unbuffered */
+  struct outgoing *out; /* NULL: unbuffered */
   struct lock reader, writer;
   uint64_t received, sent; /* bytes, in all */
   int64_t timeout;         /* nanoseconds, or SYS_FOREVER */
   uint32_t maxline, maxread;
   uint32_t scanfrom, scanned; /* no delimiter in this part of the queue */
   struct passed *passed;
-  int32_t ended;           /* ERR_EOF, or the failure that ended reading */
-  uint8_t kind;            /* enum fd_kind */
-  uint8_t want;            /* POLLER_IN or POLLER_OUT, after -EAGAIN */
-  bool shortdrains : 1;    /* a read that was cut short took all there was */
-  bool fdslost : 1;        /* more came than the limit: they were closed */
-  bool blocked : 1;        /* before it was adopted: so it will be again */
+  int32_t ended;        /* ERR_EOF, or the failure that ended reading */
+  uint8_t kind;         /* enum fd_kind */
+  uint8_t want;         /* POLLER_IN or POLLER_OUT, after -EAGAIN */
+  bool shortdrains : 1; /* a read that was cut short took all there was */
+  bool fdslost : 1;     /* more came than the limit: they were closed */
+  bool blocked : 1;     /* before it was adopted: so it will be again */
 };
 
 /* What a read is to take. */
@@ -64,8 +64,7 @@ void stream_init(struct stream *s);
 
 /* The descriptor, which does not block, is the stream's from now on. It may
  * be ready: that is found out by trying. */
-void stream_open(struct stream *s, int fd, enum fd_kind kind,
-                 bool shortdrains);
+void stream_open(struct stream *s, int fd, enum fd_kind kind, bool shortdrains);
 
 /* Bytes that were written and not yet sent. */
 static inline size_t stream_unsent(const struct stream *s) {

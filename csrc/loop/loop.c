@@ -277,8 +277,7 @@ static void dispatch(struct loop *l, const struct poller_event *e) {
   }
   if (at->rd != NULL && e->events & ~(unsigned)POLLER_OUT)
     loop_wake(l, at->rd, 0);
-  if (at->wr != NULL &&
-      e->events & (POLLER_OUT | POLLER_HUP | POLLER_ERR))
+  if (at->wr != NULL && e->events & (POLLER_OUT | POLLER_HUP | POLLER_ERR))
     loop_wake(l, at->wr, 0);
 }
 

@@ -24,18 +24,18 @@ struct lock {
 
 /* Somebody who waits: a task, or the top level. */
 struct wait {
-  struct list node;      /* in the ready queue, or in a queue of waiters */
-  struct timer timer;    /* lazily moved: may lie before what is due */
-  struct watch *at;      /* that points here, or NULL */
-  int64_t until;         /* the call's end; before its first wait -1 - its
-                            timeout */
-  size_t progress;       /* the operation's own */
-  const void *object;    /* what the operation works on */
-  struct lock *held;     /* until the operation ends */
-  const char *what;      /* what is waited for, in words */
-  int result;            /* how the last wait ended: 0 or a failure */
+  struct list node;   /* in the ready queue, or in a queue of waiters */
+  struct timer timer; /* lazily moved: may lie before what is due */
+  struct watch *at;   /* that points here, or NULL */
+  int64_t until;      /* the call's end; before its first wait -1 - its
+                         timeout */
+  size_t progress;    /* the operation's own */
+  const void *object; /* what the operation works on */
+  struct lock *held;  /* until the operation ends */
+  const char *what;   /* what is waited for, in words */
+  int result;         /* how the last wait ended: 0 or a failure */
   uint8_t state;
-  bool external;         /* something outside can end it */
+  bool external; /* something outside can end it */
 };
 
 /* A descriptor as the loop sees it. */
@@ -53,18 +53,18 @@ struct watch {
 
 struct loop {
   struct poller *poller;
-  bool edges;            /* the poller's */
-  uint32_t turns;        /* how often it polled */
-  int64_t now;           /* when it last polled; some milliseconds off */
+  bool edges;     /* the poller's */
+  uint32_t turns; /* how often it polled */
+  int64_t now;    /* when it last polled; some milliseconds off */
   struct heap timers;
-  struct list ready;     /* waits that are over */
-  struct slot *slots;    /* slot -> watch, with generations */
+  struct list ready;  /* waits that are over */
+  struct slot *slots; /* slot -> watch, with generations */
   uint32_t nslots, freeslot;
-  uint32_t external;     /* waits that something outside can end */
-  unsigned char *mark;   /* 1 here, 0 in a child after fork */
-  int pid;               /* where there is no such page */
+  uint32_t external;   /* waits that something outside can end */
+  unsigned char *mark; /* 1 here, 0 in a child after fork */
+  int pid;             /* where there is no such page */
   int64_t (*due)(const struct wait *w); /* when it must be woken, really */
-  void (*rang)(struct loop *l, struct watch *at);  /* a bell's descriptor */
+  void (*rang)(struct loop *l, struct watch *at); /* a bell's descriptor */
 };
 
 /* Returns 0 or -errno; -EINVAL for an unknown name of a poller. */

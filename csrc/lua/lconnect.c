@@ -113,8 +113,7 @@ static int connect_step(lua_State *L, struct core *c, struct wait *w) {
   return 1;
 }
 
-static void connect_interrupted(lua_State *L, struct core *c,
-                                struct wait *w) {
+static void connect_interrupted(lua_State *L, struct core *c, struct wait *w) {
   (void)w;
   stream_close(lua_touserdata(L, SLOT_STREAM), &c->loop);
   lua_replace(L, SLOT_ERROR);
@@ -207,10 +206,12 @@ static int l_isip(lua_State *L) {
 }
 
 void neap_open_connect(lua_State *L) {
-  static const luaL_Reg functions[] = {{"connect_tcp", l_connect_tcp},
-                                       {"connect_unix", l_connect_unix},
-                                       {"pair_unix", l_pair_unix},
-                                       {"isip", l_isip},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"connect_tcp",  l_connect_tcp },
+    {"connect_unix", l_connect_unix},
+    {"pair_unix",    l_pair_unix   },
+    {"isip",         l_isip        },
+    {NULL,           NULL          }
+  };
   neap_setfuncs(L, functions);
 }

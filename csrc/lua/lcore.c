@@ -206,7 +206,10 @@ static void make_main(lua_State *L, struct core *c) {
 }
 
 static void make_core(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__gc", core_gc}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {
+    {"__gc", core_gc},
+    {NULL,   NULL   }
+  };
   struct core *c = lua_newuserdatauv(L, sizeof *c, CORE_VALUES);
   int err, at = lua_gettop(L);
   memset(c, 0, sizeof *c);
@@ -274,13 +277,17 @@ __attribute__((visibility("default"))) int luaopen_neap_core(lua_State *L);
 
 int luaopen_neap_core(lua_State *L) {
   static void (*const opens[])(lua_State *) = {
-    neap_open_task, neap_open_scope, neap_open_group, neap_open_trace,
-    neap_open_coroutine, neap_open_wait, neap_open_host,
-    neap_open_stream, neap_open_connect, neap_open_listener,
-    neap_open_resolve, neap_open_signal, neap_open_interfaces,
+    neap_open_task,       neap_open_scope,     neap_open_group,
+    neap_open_trace,      neap_open_coroutine, neap_open_wait,
+    neap_open_host,       neap_open_stream,    neap_open_connect,
+    neap_open_listener,   neap_open_resolve,   neap_open_signal,
+    neap_open_interfaces,
   };
   static const luaL_Reg functions[] = {
-    {"attach", l_attach}, {"open_socket", l_open_socket}, {NULL, NULL}};
+    {"attach",      l_attach     },
+    {"open_socket", l_open_socket},
+    {NULL,          NULL         }
+  };
   size_t i;
   check_version(L);
   core_push(L);

@@ -116,8 +116,11 @@ static int l_wrap(lua_State *L) {
 
 void neap_open_coroutine(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"create", l_create}, {"resume", l_resume}, {"wrap", l_wrap},
-    {NULL, NULL}};
+    {"create", l_create},
+    {"resume", l_resume},
+    {"wrap",   l_wrap  },
+    {NULL,     NULL    }
+  };
   lua_newtable(L);
   neap_setfuncs(L, functions);
   lua_setfield(L, -2, "coroutine");

@@ -203,16 +203,25 @@ static int l_group_tostring(lua_State *L) {
 }
 
 void neap_open_group(lua_State *L) {
-  static const luaL_Reg functions[] = {{"group", l_group}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__close", l_group_close},
-                                  {"__gc", l_group_gc},
-                                  {"__tostring", l_group_tostring},
-                                  {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"group", l_group},
+    {NULL,    NULL   }
+  };
+  static const luaL_Reg meta[] = {
+    {"__close",    l_group_close   },
+    {"__gc",       l_group_gc      },
+    {"__tostring", l_group_tostring},
+    {NULL,         NULL            }
+  };
   static const luaL_Reg methods[] = {
-    {"spawn", l_group_spawn}, {"wait", l_group_wait},
-    {"cancel", l_group_cancel}, {"count", l_group_count},
-    {"close", l_group_close}, {"_within", l_group_within},
-    {NULL, NULL}};
+    {"spawn",   l_group_spawn },
+    {"wait",    l_group_wait  },
+    {"cancel",  l_group_cancel},
+    {"count",   l_group_count },
+    {"close",   l_group_close },
+    {"_within", l_group_within},
+    {NULL,      NULL          }
+  };
   neap_class(L, GROUP_CLASS, meta, methods);
   neap_setfuncs(L, functions);
 }

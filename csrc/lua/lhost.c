@@ -102,8 +102,12 @@ static int l_reset(lua_State *L) {
 
 void neap_open_host(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"step", l_step},     {"pollfd", l_pollfd},
-    {"next_deadline", l_next_deadline}, {"poller", l_poller},
-    {"reset", l_reset},   {NULL, NULL}};
+    {"step",          l_step         },
+    {"pollfd",        l_pollfd       },
+    {"next_deadline", l_next_deadline},
+    {"poller",        l_poller       },
+    {"reset",         l_reset        },
+    {NULL,            NULL           }
+  };
   neap_setfuncs(L, functions);
 }

@@ -31,7 +31,7 @@ static int sendfd_step(lua_State *L, struct core *c, struct wait *w) {
     fds[i] = (int)lua_tointeger(L, i + 2);
   for (;;) {
     ssize_t sent = stream_unsent(s) > 0 ? stream_send(s, NULL, 0)
-                                          : sys_sendfds(s->watch.fd, fds, n);
+                                        : sys_sendfds(s->watch.fd, fds, n);
     if (sent == -EAGAIN) {
       s->watch.ready &= (uint8_t)~POLLER_OUT;
       s->want = POLLER_OUT;
@@ -139,7 +139,9 @@ static int l_getpeercred(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg lpass_methods[] = {{"sendfd", l_sendfd},
-                                  {"receivefd", l_receivefd},
-                                  {"getpeercred", l_getpeercred},
-                                  {NULL, NULL}};
+const luaL_Reg lpass_methods[] = {
+  {"sendfd",      l_sendfd     },
+  {"receivefd",   l_receivefd  },
+  {"getpeercred", l_getpeercred},
+  {NULL,          NULL         }
+};

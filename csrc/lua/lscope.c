@@ -103,7 +103,7 @@ int64_t scope_due(const struct task *t) {
   const struct scope *s;
   int64_t due = t->cancel == CANCEL_RAISED ? t->grace : SYS_FOREVER;
   for (s = t->scopes; s != NULL; s = s->outer) {
-    int64_t at = s->state == SCOPE_ARMED    ? s->due
+    int64_t at = s->state == SCOPE_ARMED                        ? s->due
                  : s->state == SCOPE_RAISED && s->group == NULL ? s->grace
                                                                 : SYS_FOREVER;
     if (at < due)
@@ -190,10 +190,18 @@ static void new_interrupt(lua_State *L, const char *name, const char *text,
 }
 
 void neap_open_scope(lua_State *L) {
-  static const luaL_Reg functions[] = {{"timeout", l_timeout}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"timeout", l_timeout},
+    {NULL,      NULL     }
+  };
   static const luaL_Reg meta[] = {
-    {"__close", l_scope_close}, {"__gc", l_scope_close}, {NULL, NULL}};
-  static const luaL_Reg none[] = {{NULL, NULL}};
+    {"__close", l_scope_close},
+    {"__gc",    l_scope_close},
+    {NULL,      NULL         }
+  };
+  static const luaL_Reg none[] = {
+    {NULL, NULL}
+  };
   neap_class(L, SCOPE_CLASS, meta, none);
   neap_setfuncs(L, functions);
   core_push(L);

@@ -137,13 +137,21 @@ static int l_tostring(lua_State *L) {
 }
 
 void neap_open_signal(lua_State *L) {
-  static const luaL_Reg functions[] = {{"signal", l_signal}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", l_close},
-                                  {"__close", l_close},
-                                  {"__tostring", l_tostring},
-                                  {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"signal", l_signal},
+    {NULL,     NULL    }
+  };
+  static const luaL_Reg meta[] = {
+    {"__gc",       l_close   },
+    {"__close",    l_close   },
+    {"__tostring", l_tostring},
+    {NULL,         NULL      }
+  };
   static const luaL_Reg methods[] = {
-    {"wait", l_wait}, {"close", l_close}, {NULL, NULL}};
+    {"wait",  l_wait },
+    {"close", l_close},
+    {NULL,    NULL   }
+  };
   neap_class(L, SIGNAL_CLASS, meta, methods);
   neap_setfuncs(L, functions);
 }

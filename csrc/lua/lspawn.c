@@ -54,8 +54,8 @@ int task_end(lua_State *L, int status, lua_KContext ctx) {
   t->nresults = lua_gettop(L) - 2;
   if (status != LUA_OK && status != LUA_YIELD) {
     end = luaL_testudata(L, -1, CANCELLED_CLASS) && t->cancel == CANCEL_RAISED
-              ? TASK_CANCELLED
-              : TASK_FAILED;
+            ? TASK_CANCELLED
+            : TASK_FAILED;
     t->nresults = 1;
   }
   finish(L, t, end);
@@ -89,10 +89,10 @@ int task_main(lua_State *L) {
   core_value(L, CORE_SENTINEL);
   lua_replace(L, 1);
   lua_toclose(L, 1);
-  return task_end(L,
-                  lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2,
-                             (lua_KContext)t, task_end),
-                  (lua_KContext)t);
+  return task_end(
+    L,
+    lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, (lua_KContext)t, task_end),
+    (lua_KContext)t);
 }
 
 struct task *task_spawn(lua_State *L, struct core *c, struct group *g,
@@ -192,8 +192,13 @@ void task_fail(lua_State *L, struct task *t, int status) {
 
 /* The value whose closing tells that a task's coroutine was closed. */
 void task_opensentinel(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__close", sentinel_close}, {NULL, NULL}};
-  static const luaL_Reg none[] = {{NULL, NULL}};
+  static const luaL_Reg meta[] = {
+    {"__close", sentinel_close},
+    {NULL,      NULL          }
+  };
+  static const luaL_Reg none[] = {
+    {NULL, NULL}
+  };
   neap_class(L, "neap.sentinel", meta, none);
   core_push(L);
   lua_newuserdatauv(L, 1, 0);

@@ -35,8 +35,7 @@ struct stream *lstream_new(lua_State *L, struct core *c) {
  * of every line, and asking for the metatable takes four times as long. */
 struct stream *lstream_check(lua_State *L) {
   struct stream *s = lua_touserdata(L, 1);
-  if (s != NULL && lua_rawlen(L, 1) == sizeof *s && s->magic == &mark &&
-      lua_type(L, 1) == LUA_TUSERDATA)
+  if (s != NULL && lua_rawlen(L, 1) == sizeof *s && s->magic == &mark)
     return s;
   return luaL_checkudata(L, 1, STREAM_CLASS);
 }
@@ -332,23 +331,37 @@ static int l_adopt(lua_State *L) {
 }
 
 void neap_open_stream(lua_State *L) {
-  static const luaL_Reg functions[] = {{"adopt", l_adopt}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", l_gc},
-                                  {"__close", l_close},
-                                  {"__tostring", l_tostring},
-                                  {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"adopt", l_adopt},
+    {NULL,    NULL   }
+  };
+  static const luaL_Reg meta[] = {
+    {"__gc",       l_gc      },
+    {"__close",    l_close   },
+    {"__tostring", l_tostring},
+    {NULL,         NULL      }
+  };
   static const luaL_Reg methods[] = {
-    {"settimeout", l_settimeout},   {"gettimeout", l_gettimeout},
-    {"getsockname", l_getsockname}, {"getpeername", l_getpeername},
-    {"setsockopt", l_setsockopt},   {"getsockopt", l_getsockopt},
-    {"fileno", l_fileno},           {"detach", l_detach},
-    {"counters", l_counters},       {"pending", l_pending},
-    {"isopen", l_isopen},           {"shutdown", l_shutdown},
-    {"close", l_close},             {NULL, NULL}};
+    {"settimeout",  l_settimeout },
+    {"gettimeout",  l_gettimeout },
+    {"getsockname", l_getsockname},
+    {"getpeername", l_getpeername},
+    {"setsockopt",  l_setsockopt },
+    {"getsockopt",  l_getsockopt },
+    {"fileno",      l_fileno     },
+    {"detach",      l_detach     },
+    {"counters",    l_counters   },
+    {"pending",     l_pending    },
+    {"isopen",      l_isopen     },
+    {"shutdown",    l_shutdown   },
+    {"close",       l_close      },
+    {NULL,          NULL         }
+  };
   neap_class(L, stream_class, meta, methods);
   luaL_getmetatable(L, STREAM_CLASS);
   lua_getfield(L, -1, "__index");
   neap_setfuncs(L, lread_methods);
+  neap_setfuncs(L, lreceive_methods);
   neap_setfuncs(L, lwrite_methods);
   neap_setfuncs(L, lpass_methods);
   lua_pop(L, 2);

@@ -46,7 +46,8 @@ int lstream_turn(struct core *c, struct wait *w);
 int lstream_name(lua_State *L, int fd, bool peer);
 
 /* The methods, by file. */
-extern const luaL_Reg lread_methods[], lwrite_methods[], lpass_methods[];
+extern const luaL_Reg lread_methods[], lreceive_methods[], lwrite_methods[],
+  lpass_methods[];
 void lwrite_open(lua_State *L);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum {
   BUDGET = CORE_BUDGET,
-  UNPOLLED = 8  /* rounds before the poller is asked while tasks are ready */
+  UNPOLLED = 8 /* rounds before the poller is asked while tasks are ready */
 };
 
 /* ---- where a call can wait ---- */
@@ -77,8 +77,10 @@ static bool begin_wait(lua_State *L, struct core *c, struct task *t,
   int64_t due;
   if (loop_forked(&c->loop)) {
     loop_forget(&c->loop, &t->w);
-    luaL_error(L, "%s cannot wait: this is a child after fork; call "
-                  "neap.reset() first", op->name);
+    luaL_error(L,
+               "%s cannot wait: this is a child after fork; call "
+               "neap.reset() first",
+               op->name);
   }
   if (scope_interrupted(L, c, t)) {
     if (op->interrupted == NULL) {
@@ -171,8 +173,10 @@ static int park(lua_State *L, struct task *t, lua_KContext ctx,
 static void unpark(lua_State *L, struct core *c, const char *name) {
   struct task *t = c->running;
   if (L != c->current || t->parked != L || t->w.state != WAIT_IDLE)
-    luaL_error(L, "%s was resumed from outside while it waited; only neap's "
-                  "loop resumes a task", name);
+    luaL_error(L,
+               "%s was resumed from outside while it waited; only neap's "
+               "loop resumes a task",
+               name);
   t->parked = NULL;
 }
 

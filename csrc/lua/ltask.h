@@ -12,12 +12,12 @@
 #define CANCELLED_CLASS "neap.cancelled"
 
 enum task_status {
-  TASK_NEW,      /* never ran */
+  TASK_NEW, /* never ran */
   TASK_LIVE,
-  TASK_DONE,     /* its results are on top of its stack */
-  TASK_FAILED,   /* its error is */
+  TASK_DONE,   /* its results are on top of its stack */
+  TASK_FAILED, /* its error is */
   TASK_CANCELLED,
-  TASK_KILLED    /* its coroutine was closed from outside */
+  TASK_KILLED /* its coroutine was closed from outside */
 };
 
 enum cancel_state { CANCEL_NONE, CANCEL_ASKED, CANCEL_RAISED };
@@ -29,45 +29,45 @@ enum scope_state { SCOPE_ARMED, SCOPE_RAISED, SCOPE_QUIET };
  * Kept as a stack for each task, the innermost first. */
 struct scope {
   struct scope *outer;
-  struct task *task;  /* whose scope it is; NULL once left */
-  lua_State *at;      /* the coroutine that entered it */
-  int64_t due;        /* SYS_FOREVER for a group */
-  int64_t grace;      /* once raised: until when its handlers may wait */
-  uint64_t order;     /* of its raise, among all */
+  struct task *task;   /* whose scope it is; NULL once left */
+  lua_State *at;       /* the coroutine that entered it */
+  int64_t due;         /* SYS_FOREVER for a group */
+  int64_t grace;       /* once raised: until when its handlers may wait */
+  uint64_t order;      /* of its raise, among all */
   struct group *group; /* NULL for a timeout */
-  uint8_t state;      /* enum scope_state */
+  uint8_t state;       /* enum scope_state */
 };
 
 struct group {
   struct scope scope;
-  struct list members;  /* by task.ingroup */
-  struct list waiters;  /* for the members to end */
-  struct task *failed;  /* the first member that failed, kept anchored */
+  struct list members; /* by task.ingroup */
+  struct list waiters; /* for the members to end */
+  struct task *failed; /* the first member that failed, kept anchored */
   uint32_t live;
-  bool isrun;           /* takes in what members spawn; errors stay theirs */
-  bool alone;           /* a member's error goes to onerror */
-  bool told;            /* the body was interrupted by that failure */
+  bool isrun; /* takes in what members spawn; errors stay theirs */
+  bool alone; /* a member's error goes to onerror */
+  bool told;  /* the body was interrupted by that failure */
   bool closing, closed;
 };
 
 struct task {
   struct wait w;
-  lua_State *co;        /* NULL for the top level */
-  lua_State *parked;    /* the thread that yielded to wait */
+  lua_State *co;     /* NULL for the top level */
+  lua_State *parked; /* the thread that yielded to wait */
   struct core *core;
   struct list all;
   struct list ingroup;
   struct list joiners;
   struct group *group;
   struct scope *scopes;
-  int64_t grace;        /* cancelled: nanoseconds, then the time it ends */
-  int64_t since;        /* when it began to wait; kept only when asked for */
+  int64_t grace; /* cancelled: nanoseconds, then the time it ends */
+  int64_t since; /* when it began to wait; kept only when asked for */
   uint64_t id;
-  int ref;              /* in the table of anchors while it lives */
+  int ref; /* in the table of anchors while it lives */
   int nresults;
   uint8_t status, cancel;
-  bool report;          /* its error goes to neap.onerror */
-  bool traced;          /* there is a traceback of an error of its */
+  bool report; /* its error goes to neap.onerror */
+  bool traced; /* there is a traceback of an error of its */
 };
 
 struct core {
@@ -77,16 +77,16 @@ struct core {
   struct task *main;    /* the top level as one who waits */
   struct task *resetting;
   struct list tasks;
-  struct list batch;    /* ready ones of this round */
+  struct list batch; /* ready ones of this round */
   struct scratch *scratch;
   struct resolver *resolver;
   struct watch resolved;
   uint64_t lastid;
-  uint64_t raises;      /* of expired scopes */
+  uint64_t raises; /* of expired scopes */
   uint32_t live;
-  int budget;           /* operations left before the task gives way */
-  int unpolled;         /* rounds since the poller was asked */
-  bool interruptible;   /* others had a turn since the last operation */
+  int budget;         /* operations left before the task gives way */
+  int unpolled;       /* rounds since the poller was asked */
+  bool interruptible; /* others had a turn since the last operation */
   bool driving, closed;
 };
 
@@ -100,8 +100,8 @@ enum {
   CORE_CANCELLED,   /* what a cancelled wait raises */
   CORE_TIMEDOUT,    /* what an expired scope raises */
   CORE_SENTINEL,
-  CORE_TRACES,      /* light task -> { error, traceback } */
-  CORE_NAMES,       /* task -> name */
+  CORE_TRACES, /* light task -> { error, traceback } */
+  CORE_NAMES,  /* task -> name */
   CORE_VALUES = CORE_NAMES
 };
 
@@ -219,6 +219,5 @@ void neap_open_connect(lua_State *L);
 void neap_open_resolve(lua_State *L);
 void neap_open_interfaces(lua_State *L);
 void neap_open_socket(lua_State *L);
-
 
 #endif

@@ -31,7 +31,8 @@ static bool spawn_options(lua_State *L, int arg) {
     } else if (strcmp(key, "daemon") == 0 && lua_isboolean(L, -1)) {
       daemon = lua_toboolean(L, -1);
     } else {
-      lua_pushfstring(L, "bad or unknown option '%s'", luaL_tolstring(L, -2, NULL));
+      lua_pushfstring(L, "bad or unknown option '%s'",
+                      luaL_tolstring(L, -2, NULL));
       luaL_argerror(L, arg, lua_tostring(L, -1));
     }
   }
@@ -172,12 +173,23 @@ static int l_running(lua_State *L) {
 
 void neap_open_task(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"spawn", l_spawn}, {"running", l_running}, {NULL, NULL}};
+    {"spawn",   l_spawn  },
+    {"running", l_running},
+    {NULL,      NULL     }
+  };
   static const luaL_Reg meta[] = {
-    {"__close", l_close}, {"__tostring", l_tostring}, {NULL, NULL}};
+    {"__close",    l_close   },
+    {"__tostring", l_tostring},
+    {NULL,         NULL      }
+  };
   static const luaL_Reg methods[] = {
-    {"join", l_join}, {"cancel", l_cancel}, {"status", l_status},
-    {"id", l_id}, {"name", l_name}, {NULL, NULL}};
+    {"join",   l_join  },
+    {"cancel", l_cancel},
+    {"status", l_status},
+    {"id",     l_id    },
+    {"name",   l_name  },
+    {NULL,     NULL    }
+  };
   task_opensentinel(L);
   neap_class(L, task_class, meta, methods);
   neap_setfuncs(L, functions);

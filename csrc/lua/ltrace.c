@@ -210,6 +210,9 @@ void trace_deadlock(lua_State *L, struct core *c) {
 }
 
 void neap_open_trace(lua_State *L) {
-  static const luaL_Reg functions[] = {{"tasks", l_tasks}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"tasks", l_tasks},
+    {NULL,    NULL   }
+  };
   neap_setfuncs(L, functions);
 }

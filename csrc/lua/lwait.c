@@ -42,9 +42,12 @@ static int park_step(lua_State *L, struct core *c, struct wait *w) {
 }
 
 static const struct op park_ops[] = {
-  {"channel send", park_step, NULL},  {"channel receive", park_step, NULL},
-  {"select", park_step, NULL},        {"event wait", park_step, NULL},
-  {"semaphore", park_step, NULL},     {"park", park_step, NULL},
+  {"channel send",    park_step, NULL},
+  {"channel receive", park_step, NULL},
+  {"select",          park_step, NULL},
+  {"event wait",      park_step, NULL},
+  {"semaphore",       park_step, NULL},
+  {"park",            park_step, NULL},
 };
 
 /* park(ticket, what[, timeout]): waits until someone calls wake with the same
@@ -54,7 +57,8 @@ static int l_park(lua_State *L) {
   int64_t timeout = neap_opttimeout(L, 3);
   size_t i = 0;
   luaL_checktype(L, 1, LUA_TTABLE);
-  while (strcmp(park_ops[i].name, what) != 0 && strcmp(park_ops[i].name, "park"))
+  while (strcmp(park_ops[i].name, what) != 0 &&
+         strcmp(park_ops[i].name, "park"))
     i++;
   return neap_op(L, &park_ops[i], timeout);
 }
@@ -149,11 +153,22 @@ static int l_now(lua_State *L) {
 
 void neap_open_wait(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"sleep", l_sleep}, {"park", l_park}, {"wake", l_wake}, {"self", l_self},
-    {"wait", l_wait},   {"now", l_now},   {NULL, NULL}};
+    {"sleep", l_sleep},
+    {"park",  l_park },
+    {"wake",  l_wake },
+    {"self",  l_self },
+    {"wait",  l_wait },
+    {"now",   l_now  },
+    {NULL,    NULL   }
+  };
   static const luaL_Reg meta[] = {
-    {"__close", foreign_close}, {"__gc", foreign_close}, {NULL, NULL}};
-  static const luaL_Reg none[] = {{NULL, NULL}};
+    {"__close", foreign_close},
+    {"__gc",    foreign_close},
+    {NULL,      NULL         }
+  };
+  static const luaL_Reg none[] = {
+    {NULL, NULL}
+  };
   neap_class(L, FOREIGN_CLASS, meta, none);
   neap_setfuncs(L, functions);
 }

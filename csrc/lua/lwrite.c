@@ -8,9 +8,9 @@
 #include "lua/lstream.h"
 
 enum {
-  SEND_COST = 8,      /* of the budget, for a system call */
-  MAX_BLOCKS = 32,    /* gathered at once */
-  OUT_ROOM = 8192,    /* buffered, if nothing else was said */
+  SEND_COST = 8,          /* of the budget, for a system call */
+  MAX_BLOCKS = 32,        /* gathered at once */
+  OUT_ROOM = 8192,        /* buffered, if nothing else was said */
   FILE_BLOCK = 64 * 1024, /* copied at once where the kernel cannot send */
   FILE_MOST = 1024 * 1024 /* and sent at once where it can */
 };
@@ -25,8 +25,8 @@ static int write_failed(lua_State *L, const struct stream *s, int err,
 
 /* How every writing step begins: one writer at a time, the others queue.
  * Returns 0, OP_WAIT, or a number of results. */
-static int begin(lua_State *L, struct core *c, struct wait *w,
-                 struct stream *s, const char *operation) {
+static int begin(lua_State *L, struct core *c, struct wait *w, struct stream *s,
+                 const char *operation) {
   if (!stream_isopen(s) || w->result < 0)
     return write_failed(L, s, stream_isopen(s) ? w->result : ERR_CLOSED,
                         operation, w->progress);
@@ -37,8 +37,8 @@ static int begin(lua_State *L, struct core *c, struct wait *w,
 }
 
 /* What follows one attempt to send. Returns 0 to go on. */
-static int sent(lua_State *L, struct core *c, struct wait *w,
-                struct stream *s, ssize_t n, const char *operation) {
+static int sent(lua_State *L, struct core *c, struct wait *w, struct stream *s,
+                ssize_t n, const char *operation) {
   int r;
   if (n == -EAGAIN) {
     r = lstream_await(L, c, w, s, operation);
@@ -59,8 +59,7 @@ static int sent(lua_State *L, struct core *c, struct wait *w,
 
 /* The arguments from byte `skip` on, as blocks; *total is their size, and 0
  * if more follow. */
-static int gather(lua_State *L, size_t skip, struct iovec *iov,
-                  size_t *total) {
+static int gather(lua_State *L, size_t skip, struct iovec *iov, size_t *total) {
   int i, n = 0, top = lua_gettop(L);
   *total = 0;
   for (i = 2; i <= top; i++) {
@@ -183,7 +182,8 @@ static int l_flush(lua_State *L) {
 /* setvbuf(mode, size) */
 static int l_setvbuf(lua_State *L) {
   static const char *const modes[] = {"no", "line", "full", NULL};
-  static const enum stream_buffering kinds[] = {BUFFER_NO, BUFFER_LINE, BUFFER_FULL};
+  static const enum stream_buffering kinds[] = {BUFFER_NO, BUFFER_LINE,
+                                                BUFFER_FULL};
   struct stream *s = lstream_open(L);
   uint32_t room;
   int mode;
@@ -206,10 +206,10 @@ static int l_setvbuf(lua_State *L) {
 enum { SF_OFFSET = 3, SF_LENGTH = 4, SF_BOX = 5 };
 
 struct box {
-  int fd;      /* to be closed; -1: the caller's */
+  int fd; /* to be closed; -1: the caller's */
   int file;
   int64_t offset, left; /* left: -1 for up to the end */
-  bool copies; /* the kernel cannot send this */
+  bool copies;          /* the kernel cannot send this */
 };
 
 /* Copies a block through the stream's own way of writing. */
@@ -236,8 +236,8 @@ static ssize_t copy_block(struct core *c, struct stream *s, struct box *b,
 }
 
 static ssize_t send_block(struct core *c, struct stream *s, struct box *b) {
-  size_t want = b->left < 0 || b->left > FILE_MOST ? FILE_MOST
-                                                    : (size_t)b->left;
+  size_t want =
+    b->left < 0 || b->left > FILE_MOST ? FILE_MOST : (size_t)b->left;
   ssize_t n;
   if (!b->copies && s->session == NULL) {
     if (!(s->watch.ready & (POLLER_OUT | POLLER_HUP | POLLER_ERR))) {
@@ -354,11 +354,20 @@ static int l_sendfile(lua_State *L) {
 
 void lwrite_open(lua_State *L) {
   static const luaL_Reg meta[] = {
-    {"__close", box_close}, {"__gc", box_close}, {NULL, NULL}};
-  static const luaL_Reg none[] = {{NULL, NULL}};
+    {"__close", box_close},
+    {"__gc",    box_close},
+    {NULL,      NULL     }
+  };
+  static const luaL_Reg none[] = {
+    {NULL, NULL}
+  };
   neap_class(L, BOX_CLASS, meta, none);
 }
 
 const luaL_Reg lwrite_methods[] = {
-  {"write", l_write},   {"flush", l_flush},       {"setvbuf", l_setvbuf},
-  {"sendfile", l_sendfile}, {NULL, NULL}};
+  {"write",    l_write   },
+  {"flush",    l_flush   },
+  {"setvbuf",  l_setvbuf },
+  {"sendfile", l_sendfile},
+  {NULL,       NULL      }
+};

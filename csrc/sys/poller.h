@@ -13,9 +13,9 @@
 enum {
   POLLER_IN = 1,
   POLLER_OUT = 2,
-  POLLER_PRI = 4,  /* an urgent mark */
-  POLLER_HUP = 8,  /* the peer has closed its side, or both */
-  POLLER_ERR = 16, /* an error is pending, or the descriptor is not valid */
+  POLLER_PRI = 4,   /* an urgent mark */
+  POLLER_HUP = 8,   /* the peer has closed its side, or both */
+  POLLER_ERR = 16,  /* an error is pending, or the descriptor is not valid */
   POLLER_ONCE = 32, /* arm: for one report, then for nothing (foreign fds) */
   POLLER_LEVEL = 64 /* arm: reported as long as it is so */
 };

@@ -19,7 +19,7 @@ struct ppoller {
   uint64_t *tokens;
   bool *once;
   int count, room;
-  int next; /* where the next scan begins, so that all get their turn */
+  int next;   /* where the next scan begins, so that all get their turn */
   int *where; /* fd -> index + 1 */
   int nwhere;
 };

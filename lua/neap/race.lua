@@ -42,7 +42,7 @@ return function(list, attempt, o)
   local group <close> = core.group()
   local losers <close> = setmetatable({}, { __close = function()
     group:cancel()
-    for i = 1, #results do -- whatever won after the winner
+    for _ = 1, #results do -- whatever won after the winner
       local late = results:receive(0)
       if late and late.conn then late.conn:close() end
     end

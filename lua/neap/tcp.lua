@@ -28,7 +28,9 @@ function M.connect(host, port, given)
   local o = args.check(given, connect_options, 3, 2)
   if o.bind then
     o.bindip, o.bindport = args.endpoint(o.bind)
-    if not o.bindip or not core.isip(o.bindip) then error("option 'bind' must be \"ip\", \"ip:port\" or \"[ip]:port\"", 2) end
+    if not o.bindip or not core.isip(o.bindip) then
+      error("option 'bind' must be \"ip\", \"ip:port\" or \"[ip]:port\"", 2)
+    end
   end
   local deadline = o.timeout and core.now() + o.timeout
   local list, why, code = lookup(host, port, o.family, o.timeout)

@@ -59,7 +59,7 @@ end
 --- kind: how the suite names it. make_pair(options): two streams; what the
 -- first writes the second reads. traits: `oneway` if nothing goes back,
 -- `plain` if it is no socket.
-return function(_ENV, kind, make_pair, traits)
+return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
   traits = traits or {}
 
   local function with_pair(options, body)
@@ -516,16 +516,10 @@ return function(_ENV, kind, make_pair, traits)
       assert(a:write "a\nbcd\nefgh\nij")
       finish(a)
       local got = {}
-      for line in b:lines "L" do
-        got[#got + 1] = line
-        break
-      end
-      for line, two in b:lines("l", 2) do
-        got[#got + 1] = line .. "+" .. two
-        break
-      end
+      assert.equal("a\n", b:lines "L"())
+      assert.same({ "bcd", "ef" }, { b:lines("l", 2)() })
       for two in b:lines(2) do got[#got + 1] = two end
-      assert.same({ "a\n", "bcd+ef", "gh", "\ni" }, got)
+      assert.same({ "gh", "\ni" }, got)
       assert.equal("j", b:read "a")
     end)
 

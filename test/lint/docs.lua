@@ -27,6 +27,7 @@ local function samples(neap)
   }
 end
 
+
 local function read_lines(path)
   local lines <const> = {}
   for line in io.lines(path) do lines[#lines + 1] = line end
@@ -75,7 +76,8 @@ end
 local function load_all()
   for _, path in ipairs(files "find lua -name '*.lua'") do
     local name = module_of(path)
-    local members = not internal[name] and require(name)
+    local members = require(name) -- internal ones may add methods to classes
+    if internal[name] then members = nil end
     if type(members) == "table" then add(name, members) end
   end
   for _, value in pairs(debug.getregistry()) do add_class(value) end

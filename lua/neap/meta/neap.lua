@@ -273,10 +273,6 @@ function group:cancel(grace) end
 ---@return integer
 function group:count() end
 
----Whether the running task is a member.
----@return boolean
-function group:within() end
-
 ---What the end of the scope does.
 function group:close() end
 
