@@ -27,6 +27,22 @@ static int l_sleep(lua_State *L) {
   return neap_op(L, &op, neap_opttimeout(L, 1));
 }
 
+/* ---- turn() ---- */
+
+static int turn_step(lua_State *L, struct core *c, struct wait *w) {
+  (void)L;
+  (void)c;
+  (void)w;
+  return 0;
+}
+
+/* turn(): counts as an operation: refuses where nothing can wait, and gives
+ * way when the task has had its share. For what is ready without the core. */
+static int l_turn(lua_State *L) {
+  static const struct op op = {"turn", turn_step, NULL};
+  return neap_op(L, &op, SYS_FOREVER);
+}
+
 /* ---- park(ticket, what, timeout), wake(task, ticket) ---- */
 
 static int park_step(lua_State *L, struct core *c, struct wait *w) {
@@ -154,6 +170,7 @@ static int l_now(lua_State *L) {
 void neap_open_wait(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"sleep", l_sleep},
+    {"turn",  l_turn },
     {"park",  l_park },
     {"wake",  l_wake },
     {"self",  l_self },

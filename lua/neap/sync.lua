@@ -4,6 +4,7 @@
 local core <const> = require "neap.core"
 
 local park <const>, wake <const>, self_ <const> = core.park, core.wake, core.self
+local turn <const> = core.turn -- every operation begins with it
 
 local M = {}
 
@@ -137,6 +138,7 @@ end
 --- True, or nil, message, code: "ECLOSED", "ETIMEDOUT".
 function channel:send(value, timeout)
   if value == nil then error("bad argument #1 (a channel cannot carry nil)", 2) end
+  turn()
   if self.closed then return nil, "closed", "ECLOSED" end
   if try_send(self, value) then return true end
   local waiter, why, code = await(self.senders, "channel send", timeout, value)
@@ -147,6 +149,7 @@ end
 
 --- The next value; after close and the last value nil, "closed", "ECLOSED".
 function channel:receive(timeout)
+  turn()
   local taken, value = try_receive(self)
   if taken then return value end
   if self.closed then return nil, "closed", "ECLOSED" end
@@ -199,7 +202,7 @@ local function try_case(case)
   return false
 end
 
-local turn = 0 -- so that no case starves another
+local favoured = 0 -- so that no case starves another
 
 --- select{ {ch, "receive"}, {ch, "send", value}, timeout = seconds }:
 -- the index of the one that happened, and what was received.
@@ -212,9 +215,10 @@ function M.select(cases)
     end
   end
   for i = 1, n do check_case(cases[i], i) end
-  turn = turn + 1
+  turn()
+  favoured = favoured + 1
   for i = 1, n do
-    local at = (turn + i) % n + 1
+    local at = (favoured + i) % n + 1
     local done, value, code = try_case(cases[at])
     if done then return at, value, code end
   end
@@ -260,6 +264,7 @@ function event:isset() return self.is end
 
 --- True once it is set, or nil, message, "ETIMEDOUT".
 function event:wait(timeout)
+  turn()
   if self.is then return true end
   local waiter, why, code = await(self.waiters, "event wait", timeout)
   if not waiter then return nil, why, code end
@@ -278,6 +283,7 @@ end
 
 --- Takes one; waits while there is none. True, or nil, message, "ETIMEDOUT".
 function semaphore:acquire(timeout)
+  turn()
   if self.n > 0 then
     self.n = self.n - 1
     return true

@@ -83,9 +83,12 @@ function M.in_task(fn, ...)
     return fn(table.unpack(args, 1, args.n))
   end
   M.stuck = nil
-  local results = table.pack(neap.run(guarded))
+  -- pcall, since busted's handler of errors makes nil of them before the
+  -- scopes inside are left.
+  local results = table.pack(pcall(neap.run, guarded))
   if M.stuck then error("the test did not end in time; the tasks were:\n" .. M.stuck, 0) end
-  return table.unpack(results, 1, results.n)
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
 end
 
 --- The list of neap.tasks() as text.
