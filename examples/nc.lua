@@ -1,11 +1,13 @@
 -- netcat: standard input to a connection, the connection to standard output.
 -- SPDX-License-Identifier: MIT
 local usage <const> = [[
-usage: nc.lua [-v] [-w seconds] [-p port] host port      connect
-       nc.lua [-v] [-w seconds] -l [host] port           wait for one connection
-       nc.lua [-v] [-w seconds] [-l] -U path             the same over a Unix socket
+usage: nc.lua [-Nv] [-w seconds] [-p port] host port     connect
+       nc.lua [-Nv] [-w seconds] -l [host] port          wait for one connection
+       nc.lua [-Nv] [-w seconds] [-l] -U path            the same over a Unix socket
   -w seconds  give up connecting, and end when nothing has moved for so long
   -p port     connect from this port
+  -N          close our half as soon as the input ends, not only once the
+              peer has been silent for a moment, too
   -v          say on standard error what happens]]
 
 local neap <const> = require "neap"
@@ -26,7 +28,7 @@ end
 
 -- ---- the command line ----
 
-local flags <const> = { l = "flag", U = "flag", v = "flag", w = "value", p = "value" }
+local flags <const> = { N = "flag", l = "flag", U = "flag", v = "flag", w = "value", p = "value" }
 
 local function parse(arguments)
   local options, rest = {}, {}
@@ -117,6 +119,10 @@ end
 
 local gone <const> = { EPIPE = true, ECONNRESET = true, ECLOSED = true }
 
+-- Some servers take the end of our half for the end of our interest, and cut
+-- short what they are sending. So it waits for a moment of silence.
+local SILENCE <const> = 0.25
+
 -- The end of the input closes our half only: the answer may be yet to come.
 -- The end of the answer ends the program only once the input has ended, too.
 local function exchange(conn, o)
@@ -131,6 +137,11 @@ local function exchange(conn, o)
   group:spawn({ name = "input" }, function()
     local code, why = copy(input, conn, moved)
     if code and not gone[code] then error(why, 0) end
+    local heard
+    repeat
+      heard = conn:isopen() and not o.N and conn:counters()
+      if heard then neap.sleep(SILENCE) end
+    until not heard or heard == conn:counters()
     conn:shutdown "w"
   end)
   group:spawn({ name = "output" }, function()

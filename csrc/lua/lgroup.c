@@ -172,11 +172,10 @@ static void close_interrupted(lua_State *L, struct core *c, struct wait *w) {
   cancel_members(L, g, TASK_GRACE);
 }
 
-static int l_group_close(lua_State *L) {
+static int close_group(lua_State *L) {
   static const struct op op = {"group close", close_step, close_interrupted};
   struct group *g = checkgroup(L);
   struct core *c = neap_core(L);
-  lua_settop(L, 2);
   if (g->closed)
     return 0;
   g->closing = true;
@@ -188,6 +187,30 @@ static int l_group_close(lua_State *L) {
     neap_maywait(L, c, op.name); /* raises */
   }
   return neap_op(L, &op, SYS_FOREVER);
+}
+
+static int l_group_close(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  return close_group(L);
+}
+
+/* An error can be nil: error(nil), or a message handler that returned
+ * nothing. At a normal end the caller is the Lua function whose block ends;
+ * while an error unwinds it is the pcall that caught it, or nobody. */
+static bool unwinding(lua_State *L) {
+  lua_Debug ar;
+  return !lua_getstack(L, 1, &ar) || !lua_getinfo(L, "S", &ar) ||
+         *ar.what == 'C';
+}
+
+static int l_group_leave(lua_State *L) {
+  lua_settop(L, 2);
+  if (lua_isnil(L, 2) && unwinding(L)) {
+    lua_pushliteral(L, "nil");
+    lua_replace(L, 2);
+  }
+  return close_group(L);
 }
 
 static int l_group_gc(lua_State *L) {
@@ -208,7 +231,7 @@ void neap_open_group(lua_State *L) {
     {NULL,    NULL   }
   };
   static const luaL_Reg meta[] = {
-    {"__close",    l_group_close   },
+    {"__close",    l_group_leave   },
     {"__gc",       l_group_gc      },
     {"__tostring", l_group_tostring},
     {NULL,         NULL            }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/util.h"
 #include "sys/fd.h"
 
 /* ---- sleep(seconds) ---- */
@@ -36,13 +37,6 @@ static int turn_step(lua_State *L, struct core *c, struct wait *w) {
   return 0;
 }
 
-/* turn(): counts as an operation: refuses where nothing can wait, and gives
- * way when the task has had its share. For what is ready without the core. */
-static int l_turn(lua_State *L) {
-  static const struct op op = {"turn", turn_step, NULL};
-  return neap_op(L, &op, SYS_FOREVER);
-}
-
 /* ---- park(ticket, what, timeout), wake(task, ticket) ---- */
 
 static int park_step(lua_State *L, struct core *c, struct wait *w) {
@@ -66,17 +60,45 @@ static const struct op park_ops[] = {
   {"park",            park_step, NULL},
 };
 
+static const struct op turn_ops[] = {
+  {"channel send",    turn_step, NULL},
+  {"channel receive", turn_step, NULL},
+  {"select",          turn_step, NULL},
+  {"event wait",      turn_step, NULL},
+  {"semaphore",       turn_step, NULL},
+  {"park",            turn_step, NULL},
+};
+
+/* Where `what` stands in both tables; the last is for all others. */
+static size_t index_of(const char *what) {
+  size_t i = 0;
+  while (i + 1 < countof(park_ops) && strcmp(park_ops[i].name, what) != 0)
+    i++;
+  return i;
+}
+
 /* park(ticket, what[, timeout]): waits until someone calls wake with the same
  * ticket (a table of the caller's). True, or nil, message, code. */
 static int l_park(lua_State *L) {
   const char *what = luaL_checkstring(L, 2);
   int64_t timeout = neap_opttimeout(L, 3);
-  size_t i = 0;
   luaL_checktype(L, 1, LUA_TTABLE);
-  while (strcmp(park_ops[i].name, what) != 0 &&
-         strcmp(park_ops[i].name, "park"))
-    i++;
-  return neap_op(L, &park_ops[i], timeout);
+  return neap_op(L, &park_ops[index_of(what)], timeout);
+}
+
+static int turn(lua_State *L) {
+  return neap_op(L, lua_touserdata(L, lua_upvalueindex(2)), SYS_FOREVER);
+}
+
+/* turn(what): a function that counts as an operation: it refuses where
+ * nothing can wait, and gives way when the task has had its share. For what
+ * may be ready without the core. */
+static int l_turn(lua_State *L) {
+  const char *what = luaL_checkstring(L, 1);
+  core_push(L);
+  lua_pushlightuserdata(L, (void *)&turn_ops[index_of(what)]);
+  lua_pushcclosure(L, turn, 2);
+  return 1;
 }
 
 /* wake(waiter, ticket): true if it was parked with this ticket. */

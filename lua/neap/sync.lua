@@ -4,7 +4,12 @@
 local core <const> = require "neap.core"
 
 local park <const>, wake <const>, self_ <const> = core.park, core.wake, core.self
-local turn <const> = core.turn -- every operation begins with it
+-- Every operation begins with its turn: it refuses where nothing can wait,
+-- whether or not it would have to, and gives way when it was busy for long.
+local turns <const> = {
+  send = core.turn "channel send", receive = core.turn "channel receive", select = core.turn "select",
+  wait = core.turn "event wait", acquire = core.turn "semaphore",
+}
 
 local M = {}
 
@@ -138,7 +143,7 @@ end
 --- True, or nil, message, code: "ECLOSED", "ETIMEDOUT".
 function channel:send(value, timeout)
   if value == nil then error("bad argument #1 (a channel cannot carry nil)", 2) end
-  turn()
+  turns.send()
   if self.closed then return nil, "closed", "ECLOSED" end
   if try_send(self, value) then return true end
   local waiter, why, code = await(self.senders, "channel send", timeout, value)
@@ -149,7 +154,7 @@ end
 
 --- The next value; after close and the last value nil, "closed", "ECLOSED".
 function channel:receive(timeout)
-  turn()
+  turns.receive()
   local taken, value = try_receive(self)
   if taken then return value end
   if self.closed then return nil, "closed", "ECLOSED" end
@@ -215,7 +220,7 @@ function M.select(cases)
     end
   end
   for i = 1, n do check_case(cases[i], i) end
-  turn()
+  turns.select()
   favoured = favoured + 1
   for i = 1, n do
     local at = (favoured + i) % n + 1
@@ -264,7 +269,7 @@ function event:isset() return self.is end
 
 --- True once it is set, or nil, message, "ETIMEDOUT".
 function event:wait(timeout)
-  turn()
+  turns.wait()
   if self.is then return true end
   local waiter, why, code = await(self.waiters, "event wait", timeout)
   if not waiter then return nil, why, code end
@@ -283,7 +288,7 @@ end
 
 --- Takes one; waits while there is none. True, or nil, message, "ETIMEDOUT".
 function semaphore:acquire(timeout)
-  turn()
+  turns.acquire()
   if self.n > 0 then
     self.n = self.n - 1
     return true
