@@ -272,4 +272,21 @@ function report.save(run, directory)
   write(directory .. "/results.svg", chart.draw(bars(run)))
 end
 
+-- Puts the summary where the project's README has room for it.
+function report.update(run, readme)
+  local file = assert(io.open(readme))
+  local text = file:read "a"
+  file:close()
+  local before, after = text:match "^(.*<!%-%- bench %-%->\n).-(<!%-%- /bench %-%->.*)$"
+  if not before then return end
+  write(readme, table.concat {
+    before, "![CPU time beside C](bench/results.svg)\n\n",
+    "The column C says what one operation costs a C program with epoll, in CPU time. In the\n",
+    "same rows the others are ratios: its CPU time over theirs, so 1 is level with C. In the\n",
+    "rest less is better. ✗ marks a goal that is missed; [bench/results.md](bench/results.md)\n",
+    "says where the time goes there, and on what machine this was measured.\n\n",
+    markdown_table(summary(run)), after,
+  })
+end
+
 return report
