@@ -139,8 +139,8 @@ static int await_connection(struct core *c, struct wait *w,
   return await_watch(c, w, &l->watch, POLLER_IN);
 }
 
-static int accept_step(lua_State *L, struct core *c, struct wait *w) {
-  struct listener *l = lua_touserdata(L, 1);
+int listener_accept(lua_State *L, struct core *c, struct wait *w,
+                    struct listener *l) {
   int n;
   if (l->watch.fd < 0)
     return neap_fail(L, ERR_CLOSED, NULL);
@@ -159,6 +159,10 @@ static int accept_step(lua_State *L, struct core *c, struct wait *w) {
       return OP_WAIT;
   }
   return n < 0 ? accept_failed(L, l, n) : n;
+}
+
+static int accept_step(lua_State *L, struct core *c, struct wait *w) {
+  return listener_accept(L, c, w, (struct listener *)w->object);
 }
 
 static int l_accept(lua_State *L) {

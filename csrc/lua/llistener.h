@@ -34,6 +34,11 @@ void listener_opened(struct listener *l, int fd, enum fd_kind kind);
  * none. */
 int listener_leave(struct core *c, struct listener *l, bool closing);
 
+/* Accepts one connection, in a step: pushes its stream and returns 1, or
+ * OP_WAIT, or pushes a failure and returns 3. */
+int listener_accept(lua_State *L, struct core *c, struct wait *w,
+                    struct listener *l);
+
 /* Unlinks the path that it made, if it still is its own. */
 void listener_unlink(struct listener *l);
 

@@ -40,8 +40,34 @@ static int conn_main(lua_State *L) {
                   (lua_KContext)t);
 }
 
-/* serve(group, handler, conn): a task for the connection. */
+/* With the listener, the group and the handler in slots 1 to 3. */
+static int serve_step(lua_State *L, struct core *c, struct wait *w) {
+  struct group *g = lua_touserdata(L, 2);
+  for (;;) {
+    int n = listener_accept(L, c, w, (struct listener *)w->object);
+    if (n != 1)
+      return n;
+    lua_pushvalue(L, 3);
+    lua_insert(L, -2);
+    task_spawn(L, c, g, conn_main, 1);
+    lua_settop(L, 3);
+    if (--c->budget < 0)
+      return lstream_turn(c, w);
+  }
+}
+
+/* serve(listener, group, handler): a task in the group for each connection,
+ * until accepting fails: nil, message, code. */
 static int l_serve(lua_State *L) {
+  static const struct op op = {"serve", serve_step, NULL};
+  neap_checkclass(L, 1, LISTENER_CLASS);
+  neap_checkclass(L, 2, GROUP_CLASS);
+  lua_settop(L, 3);
+  return neap_op(L, &op, SYS_FOREVER);
+}
+
+/* serve_one(group, handler, conn): the same for a connection that is there. */
+static int l_serve_one(lua_State *L) {
   struct group *g = neap_checkclass(L, 1, GROUP_CLASS);
   lua_settop(L, 3);
   task_spawn(L, neap_core(L), g, conn_main, 1);
@@ -50,8 +76,9 @@ static int l_serve(lua_State *L) {
 
 void listener_open_serve(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"serve", l_serve},
-    {NULL,    NULL   }
+    {"serve",     l_serve    },
+    {"serve_one", l_serve_one},
+    {NULL,        NULL       }
   };
   neap_setfuncs(L, functions);
 }

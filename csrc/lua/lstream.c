@@ -50,16 +50,20 @@ struct stream *lstream_open(lua_State *L) {
 
 int lstream_fail(lua_State *L, const struct stream *s, int err,
                  const char *operation) {
-  char text[ADDR_TEXTLEN];
-  struct addr peer;
+  char text[ADDR_TEXTLEN] = "";
+  struct addr a;
+  bool peer;
   if (err == ERR_EOF || err == ERR_CLOSED)
     return neap_fail(L, err, NULL);
-  if (s->watch.fd < 0 || s->kind > FD_UNIX ||
-      sock_peername(s->watch.fd, &peer) < 0)
+  if (s->watch.fd < 0 || s->kind > FD_UNIX)
     return neap_fail(L, err, operation);
-  addr_text(&peer, text);
-  return *text == '\0' ? neap_fail(L, err, operation)
-                       : neap_failf(L, err, "%s %s", operation, text);
+  /* After a reset the peer has no name any more: our own tells something. */
+  peer = sock_peername(s->watch.fd, &a) == 0;
+  if (peer || sock_name(s->watch.fd, &a) == 0)
+    addr_text(&a, text);
+  if (*text == '\0')
+    return neap_fail(L, err, operation);
+  return neap_failf(L, err, peer ? "%s %s" : "%s at %s", operation, text);
 }
 
 int lstream_await(lua_State *L, struct core *c, struct wait *w,

@@ -46,21 +46,28 @@ local function counted(handler, places)
   end
 end
 
+-- While places are free: accepts, and gives each connection its task.
+local function accept_counted(self, group, handler, places)
+  while true do
+    places:acquire()
+    local conn, why, code = self:accept()
+    if not conn then
+      places:release()
+      return nil, why, code
+    end
+    core.serve_one(group, handler, conn)
+  end
+end
+
 local function accept_all(self, group, handler, places)
   local backoff = BACKOFF
   while true do
-    if places then places:acquire() end
-    local conn, why, code = self:accept()
-    if conn then
-      backoff = BACKOFF
-      core.serve(group, handler, conn)
-    elseif not shortage[code] then
-      return nil, why, code
-    else
-      if places then places:release() end
-      core.sleep(backoff)
-      backoff = math.min(backoff * 2, MOST_BACKOFF)
-    end
+    local began = core.now()
+    local _, why, code = (places and accept_counted or core.serve)(self, group, handler, places)
+    if not shortage[code] then return nil, why, code end
+    if core.now() - began > MOST_BACKOFF then backoff = BACKOFF end
+    core.sleep(backoff)
+    backoff = math.min(backoff * 2, MOST_BACKOFF)
   end
 end
 
