@@ -278,6 +278,31 @@ describe("nested timeout scopes", function()
     assert.same({ false }, log)
   end)
 
+  both("leave an outer one's handlers in peace when they expire while it unwinds", function()
+    local finished
+    assert.fails("ETIMEDOUT", neap.timeout(0.005, function()
+      neap.timeout(0.01, function()
+        local guard <close> = helper.defer(function() finished = pcall(neap.sleep, 0.02) end)
+        forever()
+      end)
+    end))
+    assert.is_true(finished)
+  end)
+
+  it("leave the handlers of a cancelled task in peace", function()
+    in_task(function()
+      local finished
+      local task = neap.spawn(neap.timeout, 0.01, function()
+        local guard <close> = helper.defer(function() finished = pcall(neap.sleep, 0.03) end)
+        forever()
+      end)
+      neap.sleep(0.002)
+      task:cancel()
+      assert.fails("ECANCELED", task:join())
+      assert.is_true(finished)
+    end)
+  end)
+
   both("may be entered in a handler of an expired one", function()
     local got
     assert.fails("ETIMEDOUT", neap.timeout(0.005, function()
