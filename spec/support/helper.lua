@@ -127,8 +127,14 @@ end
 local function quote(word) return "'" .. tostring(word):gsub("'", "'\\''") .. "'" end
 M.quote = quote
 
---- The interpreter that runs this suite, and what it needs to find neap.
-M.lua = os.getenv "LUA" or arg[-1] or "lua5.4"
+local function interpreter()
+  local first = 0
+  while arg[first - 1] do first = first - 1 end
+  return arg[first]
+end
+
+--- The interpreter that runs this suite.
+M.lua = os.getenv "LUA" or interpreter() or "lua5.4"
 
 --- Runs a Lua script, given as text, in a process of its own with the same
 -- neap. Returns all that it printed, on both outputs, and its exit code

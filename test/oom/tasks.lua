@@ -53,7 +53,7 @@ end
 
 local function handed_over()
   local channel, other <const> = neap.channel(), neap.channel(1)
-  local sender <close> = neap.spawn(function()
+  local held <close> = neap.spawn(function()
     for i = 1, 3 do channel:send(i, 0.1) end
     channel:close()
   end)
