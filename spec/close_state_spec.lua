@@ -263,6 +263,37 @@ describe("a Lua state that is closed", function()
     assert.equal(0, code)
   end)
 
+  it("refuses to make anything after neap is finalized: nothing would ever end it", function()
+    local out, code = helper.script [[
+      local calls = {}
+      EARLY = setmetatable({}, { __gc = function()
+        for name, call in pairs(calls) do
+          local ok, err = pcall(call)
+          if ok or not tostring(err):find "being closed" then
+            io.stderr:write(name, ": ", tostring(err), "\n")
+          end
+        end
+        io.stderr:write "over\n"
+      end })
+      local neap = require "neap"
+      local tcp, unix = require "neap.tcp", require "neap.unix"
+      local socket = require "neap.socket"
+      calls.spawn = function() neap.spawn(print) end
+      calls.step = function() neap.step() end
+      calls.sleep = function() neap.sleep(0) end
+      calls.run = function() neap.run(print) end
+      calls.signal = function() neap.signal "USR2" end
+      calls.pair = function() unix.pair() end
+      calls.listen = function() tcp.listen("127.0.0.1", 0) end
+      calls.connect = function() tcp.connect("127.0.0.1", 1) end
+      calls.resolve = function() neap.resolve "localhost" end
+      calls.stream = function() neap.stream(2) end
+      calls.socket = function() socket.socket(socket.AF_INET, socket.SOCK_STREAM) end
+    ]]
+    assert.equal("over\n", out)
+    assert.equal(0, code)
+  end)
+
   it("can be opened and closed a hundred times", function()
     local before = helper.count_fds()
     for _ = 1, 100 do

@@ -1,8 +1,11 @@
 --- The rock: made by LuaRocks into an empty tree, and used from there alone.
 local helper <const> = require "support.helper"
 
+-- In an environment of its own: what this suite was built and run with stays out.
+local CLEAN <const> = "env -i HOME=/nonexistent PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh -c "
+
 local function run(command)
-  local pipe <close> = assert(io.popen(command .. " 2>&1"))
+  local pipe <close> = assert(io.popen(CLEAN .. helper.quote(command) .. " 2>&1"))
   local out = pipe:read "a"
   return out, pipe:close()
 end
@@ -12,8 +15,8 @@ describe("luarocks make", function()
     helper.need_program("luarocks", "make")
     local place = helper.tmpname()
     -- A copy, with a build directory of its own: nothing of the checkout's
-    -- build is taken, and nothing is left in it. Sanitizers stay out of it.
-    local out = run(("unset LD_PRELOAD MAKEFLAGS; mkdir -p %s/copy && cp -r Makefile LICENSE README.md .ci "
+    -- build is taken, and nothing is left in it.
+    local out = run(("mkdir -p %s/copy && cp -r Makefile LICENSE README.md .ci "
       .. "csrc lua docs examples rockspec test %s/copy && cd %s/copy && luarocks --lua-version 5.4 "
       .. "make --tree ../tree rockspec/neap-scm-1.rockspec"):format(place, place, place))
     assert.matches("neap scm%-1 is now installed", out)
@@ -35,7 +38,7 @@ describe("luarocks make", function()
       require "neap.unix"; require "neap.socket"
     ]]
     file:close()
-    out = run(("cd / && unset LD_PRELOAD LUA_PATH_5_4 LUA_CPATH_5_4; LUA_PATH='%s/tree/share/lua/5.4/?.lua;"
+    out = run(("cd / && LUA_PATH='%s/tree/share/lua/5.4/?.lua;"
       .. "%s/tree/share/lua/5.4/?/init.lua' LUA_CPATH='%s/tree/lib/lua/5.4/?.so' lua5.4 %s")
       :format(place, place, place, script))
     assert.equal(place .. "/tree/lib/lua/5.4/neap/core.so\nEBB AND FLOOD\n", out)

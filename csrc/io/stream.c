@@ -120,12 +120,6 @@ void stream_open(struct stream *s, int fd, enum fd_kind kind,
   s->watch.plain = kind == FD_FILE;
 }
 
-static void wake_writers(struct stream *s, struct loop *l) {
-  while (!list_empty(&s->writer.queue))
-    loop_wake(l, container_of(s->writer.queue.next, struct wait, node),
-              ERR_CLOSED);
-}
-
 static void free_out(struct stream *s) {
   if (s->out != NULL)
     bytes_free(&s->out->queue);
@@ -149,7 +143,8 @@ int stream_buffer(struct stream *s, enum stream_buffering how, uint32_t room) {
 
 static void leave(struct stream *s, struct loop *l, bool closing) {
   loop_drop(l, &s->watch, closing, ERR_CLOSED);
-  wake_writers(s, l);
+  loop_unlock(l, &s->reader, ERR_CLOSED);
+  loop_unlock(l, &s->writer, ERR_CLOSED);
   if (s->blocked)
     sys_block(s->watch.fd);
   s->watch.fd = -1;

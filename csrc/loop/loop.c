@@ -211,6 +211,18 @@ void loop_wake(struct loop *l, struct wait *w, int result) {
   list_append(&l->ready, &w->node);
 }
 
+void loop_wake_all(struct loop *l, struct list *queue, int result) {
+  while (!list_empty(queue))
+    loop_wake(l, container_of(queue->next, struct wait, node), result);
+}
+
+void loop_unlock(struct loop *l, struct lock *k, int result) {
+  loop_wake_all(l, &k->queue, result);
+  if (k->owner != NULL)
+    k->owner->held = NULL;
+  k->owner = NULL;
+}
+
 void loop_release(struct loop *l, struct wait *w) {
   struct lock *k = w->held;
   if (k == NULL)
@@ -243,7 +255,8 @@ void loop_forget(struct loop *l, struct wait *w) {
 
 void loop_drop(struct loop *l, struct watch *at, bool closing, int result) {
   if (l->poller != NULL && at->armed != 0 && !loop_forked(l))
-    l->poller->ops->drop(l->poller, at->fd, closing && !at->shared);
+    l->poller->ops->drop(l->poller, at->fd,
+                         closing && !at->shared && !at->level);
   give_slot(l, at);
   at->armed = 0;
   at->ready = 0;

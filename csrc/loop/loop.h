@@ -114,6 +114,13 @@ static inline bool lock_take(struct lock *k, struct wait *w) {
   return k->owner == w;
 }
 
+/* The same for all that wait in a queue. */
+void loop_wake_all(struct loop *l, struct list *queue, int result);
+
+/* What was locked goes away: whoever waits in the queue wakes with `result`,
+ * and the owner, if it is still there, holds it no more. */
+void loop_unlock(struct loop *l, struct lock *k, int result);
+
 /* The operation is over: what it held goes to the next in the queue. */
 void loop_release(struct loop *l, struct wait *w);
 

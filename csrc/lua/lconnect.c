@@ -116,7 +116,7 @@ static int connect_step(lua_State *L, struct core *c, struct wait *w) {
 static void connect_interrupted(lua_State *L, struct core *c, struct wait *w) {
   (void)w;
   stream_close(lua_touserdata(L, SLOT_STREAM), &c->loop);
-  lua_replace(L, SLOT_ERROR);
+  lua_settop(L, SLOT_ERROR); /* the first counts */
 }
 
 static const struct op connect_op = {"connect", connect_step,

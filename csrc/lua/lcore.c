@@ -132,6 +132,11 @@ void core_setclass(lua_State *L, const void *key) {
 
 /* ---- the core ---- */
 
+void core_checkopen(lua_State *L, const struct core *c) {
+  if (c->closed)
+    luaL_error(L, "the Lua state is being closed");
+}
+
 void core_push(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key);
 }

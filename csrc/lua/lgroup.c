@@ -19,18 +19,13 @@ static void cancel_members(lua_State *L, struct group *g, int64_t grace) {
   }
 }
 
-static void wake_all(struct core *c, struct list *waiters) {
-  while (!list_empty(waiters))
-    loop_wake(&c->loop, container_of(waiters->next, struct wait, node), 0);
-}
-
 void group_left(lua_State *L, struct group *g, struct task *t, bool awaited) {
   struct core *c = t->core;
   bool failed = t->status == TASK_FAILED || t->status == TASK_KILLED;
   list_remove(&t->ingroup);
   g->live--;
   if (g->live == 0)
-    wake_all(c, &g->waiters);
+    loop_wake_all(&c->loop, &g->waiters, 0);
   if (failed && (g->isrun || g->alone))
     t->report = !awaited;
   else if (failed && (g->failed != NULL || g->scope.task == NULL))
@@ -38,7 +33,8 @@ void group_left(lua_State *L, struct group *g, struct task *t, bool awaited) {
   else if (failed) {
     g->failed = t;
     cancel_members(L, g, TASK_GRACE);
-    loop_wake(&c->loop, &g->scope.task->w, -ECANCELED);
+    if (g->scope.state == SCOPE_ARMED)
+      loop_wake(&c->loop, &g->scope.task->w, -ECANCELED);
     return;
   }
   t->group = NULL;
@@ -54,6 +50,7 @@ struct group *group_ofrun(struct core *c) {
 /* The members live on, on their own. */
 static void abandon(lua_State *L, struct group *g) {
   scope_leave(&g->scope);
+  loop_wake_all(&neap_core(L)->loop, &g->waiters, 0);
   while (!list_empty(&g->members)) {
     struct task *t = container_of(g->members.next, struct task, ingroup);
     list_remove(&t->ingroup);

@@ -11,8 +11,7 @@
 
 static void refuse_nesting(lua_State *L, const struct core *c,
                            const char *name) {
-  if (c->closed)
-    luaL_error(L, "the Lua state is being closed");
+  core_checkopen(L, c);
   if (c->running != NULL || c->driving)
     luaL_error(L, "%s drives the loop: not from inside a task", name);
 }
@@ -81,9 +80,12 @@ static void forget_tasks(lua_State *L, struct core *c) {
     loop_forget(&c->loop, &t->w);
     t->status = TASK_KILLED;
     c->live--;
-    if (t->group != NULL)
-      t->group->live--;
+    if (t->group != NULL && --t->group->live == 0)
+      loop_wake_all(&c->loop, &t->group->waiters, 0);
     t->group = NULL;
+    loop_wake_all(&c->loop, &t->joiners, 0);
+    while (t->scopes != NULL)
+      scope_leave(t->scopes);
     task_unanchor(L, t);
   }
 }

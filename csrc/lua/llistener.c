@@ -23,7 +23,9 @@ static struct listener *check_open(lua_State *L) {
 }
 
 struct listener *listener_new(lua_State *L, int options) {
-  struct listener *l = lua_newuserdatauv(L, sizeof *l, 0);
+  struct listener *l;
+  core_checkopen(L, neap_core(L));
+  l = lua_newuserdatauv(L, sizeof *l, 0);
   memset(l, 0, sizeof *l);
   watch_init(&l->watch, -1);
   lock_init(&l->acceptor);
@@ -57,9 +59,7 @@ int listener_leave(struct core *c, struct listener *l, bool closing) {
   if (fd < 0)
     return fd;
   loop_drop(&c->loop, &l->watch, closing, ERR_CLOSED);
-  while (!list_empty(&l->acceptor.queue))
-    loop_wake(&c->loop, container_of(l->acceptor.queue.next, struct wait, node),
-              ERR_CLOSED);
+  loop_unlock(&c->loop, &l->acceptor, ERR_CLOSED);
   l->watch.fd = -1;
   if (closing && !loop_forked(&c->loop))
     listener_unlink(l);

@@ -32,9 +32,7 @@ static void release(struct core *c, struct watcher *s) {
   if (s->watch.fd < 0)
     return;
   loop_drop(&c->loop, &s->watch, true, ERR_CLOSED);
-  while (!list_empty(&s->waiter.queue))
-    loop_wake(&c->loop, container_of(s->waiter.queue.next, struct wait, node),
-              ERR_CLOSED);
+  loop_unlock(&c->loop, &s->waiter, ERR_CLOSED);
   sys_close(s->watch.fd);
   sys_close(s->writes);
   s->watch.fd = s->writes = -1;
@@ -113,6 +111,7 @@ static int l_signal(lua_State *L) {
   luaL_checkany(L, 1);
   for (i = 1; i <= n; i++)
     check_number(L, i);
+  core_checkopen(L, neap_core(L));
   s = lua_newuserdatauv(L, sizeof *s, 0);
   memset(s, 0, sizeof *s);
   watch_init(&s->watch, -1);

@@ -14,7 +14,9 @@
 #include "sys/sockopt.h"
 
 struct lsocket *socket_new(lua_State *L) {
-  struct lsocket *s = lua_newuserdatauv(L, sizeof *s, 0);
+  struct lsocket *s;
+  core_checkopen(L, neap_core(L));
+  s = lua_newuserdatauv(L, sizeof *s, 0);
   memset(s, 0, sizeof *s);
   watch_init(&s->watch, -1);
   s->core = neap_core(L);

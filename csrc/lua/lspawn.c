@@ -24,8 +24,7 @@ static void finish(lua_State *L, struct task *t, enum task_status status) {
   loop_forget(&c->loop, &t->w);
   list_remove(&t->all);
   c->live--;
-  while (!list_empty(&t->joiners))
-    loop_wake(&c->loop, container_of(t->joiners.next, struct wait, node), 0);
+  loop_wake_all(&c->loop, &t->joiners, 0);
   while (t->scopes != NULL)
     scope_leave(t->scopes);
   t->report = failed && t->group == NULL && !awaited;
@@ -98,8 +97,7 @@ int task_main(lua_State *L) {
 struct task *task_spawn(lua_State *L, struct core *c, struct group *g,
                         lua_CFunction bottom, int nargs) {
   struct task *t;
-  if (c->closed)
-    luaL_error(L, "the Lua state is being closed");
+  core_checkopen(L, c);
   t = lua_newuserdatauv(L, sizeof *t, 1);
   memset(t, 0, sizeof *t);
   t->status = TASK_KILLED; /* until it is whole */

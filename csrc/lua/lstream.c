@@ -17,8 +17,7 @@ static const char mark = 's';
 
 struct stream *lstream_new(lua_State *L, struct core *c) {
   struct stream *s;
-  if (c->closed)
-    luaL_error(L, "the Lua state is being closed");
+  core_checkopen(L, c);
   if (c->scratch == NULL)
     c->scratch = calloc(1, sizeof *c->scratch);
   if (c->scratch == NULL)
@@ -263,24 +262,46 @@ static int l_shutdown(lua_State *L) {
 
 /* ---- close ---- */
 
+/* Sends what is buffered, after whoever writes now. Returns 0, a failure, or
+ * OP_WAIT in *r. */
+static int flush_all(lua_State *L, struct core *c, struct wait *w,
+                     struct stream *s, int *r) {
+  while (stream_isopen(s) && stream_unsent(s) > 0) {
+    ssize_t n;
+    if (!lock_take(&s->writer, w)) {
+      await_wake(c, w, &s->writer.queue, true);
+      *r = OP_WAIT;
+      return 0;
+    }
+    n = stream_send(s, NULL, 0);
+    if (n == -EAGAIN) {
+      *r = lstream_await(L, c, w, s, "close");
+      return 0;
+    }
+    if (n < 0)
+      return (int)n;
+  }
+  return 0;
+}
+
 /* Slot 2, once it is there: the error that interrupted the flush. */
 static int close_step(lua_State *L, struct core *c, struct wait *w) {
   struct stream *s = lua_touserdata(L, 1);
-  ssize_t n = w->result;
+  int r = 0, err = w->result;
   if (lua_gettop(L) >= 2)
     return lua_error(L);
-  while (n == 0 && stream_isopen(s) && stream_unsent(s) > 0) {
-    n = stream_send(s, NULL, 0);
-    if (n == -EAGAIN && s->watch.wr == NULL)
-      return lstream_await(L, c, w, s, "close");
-    n = n > 0 ? 0 : n;
-  }
+  if (err == 0)
+    err = flush_all(L, c, w, s, &r);
+  if (r > 0) /* it cannot even be waited for */
+    stream_close(s, &c->loop);
+  if (r != 0)
+    return r;
   if (!stream_isopen(s))
-    n = 0;
-  else if (n < 0)
-    lstream_fail(L, s, (int)n, "close");
+    err = 0; /* another closed it, and had the failure if there was one */
+  else if (err < 0)
+    lstream_fail(L, s, err, "close");
   stream_close(s, &c->loop);
-  if (n < 0)
+  if (err < 0)
     return 3;
   lua_pushboolean(L, 1);
   return 1;
@@ -289,8 +310,7 @@ static int close_step(lua_State *L, struct core *c, struct wait *w) {
 static void close_interrupted(lua_State *L, struct core *c, struct wait *w) {
   (void)w;
   stream_close(lua_touserdata(L, 1), &c->loop);
-  lua_replace(L, 2);
-  lua_settop(L, 2);
+  lua_settop(L, 2); /* the first counts */
 }
 
 static int l_close(lua_State *L) {

@@ -199,6 +199,9 @@ void core_setclass(lua_State *L, const void *key);
 /* The key under which neap_class has registered the class: its name. */
 extern const char task_class[], stream_class[];
 
+/* Raises when the state is being closed: what is made then is never ended. */
+void core_checkopen(lua_State *L, const struct core *c);
+
 /* Pushes the core's userdata. */
 void core_push(lua_State *L);
 void core_value(lua_State *L, int n); /* pushes a user value of it */

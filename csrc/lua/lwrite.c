@@ -308,8 +308,10 @@ static int open_box(lua_State *L, struct box *b) {
   if (file != NULL) {
     luaL_argcheck(L, file->closef != NULL, 2, "the file is closed");
     fflush(file->f);
-    b->file = fileno(file->f);
     b->offset = (int64_t)ftello(file->f);
+    b->fd = b->file = sys_dup(fileno(file->f)); /* it may be closed meanwhile */
+    if (b->fd < 0)
+      return b->fd;
   } else {
     const char *path = luaL_checklstring(L, 2, &len);
     luaL_argcheck(L, strlen(path) == len, 2, "the path holds a NUL");

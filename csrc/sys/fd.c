@@ -170,7 +170,7 @@ ssize_t sys_pread(int fd, void *buf, size_t len, int64_t offset) {
 
 int sys_open(const char *path) {
   int fd;
-  RETRY(fd, open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  RETRY(fd, open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   return fd >= 0 ? fd : -errno;
 }
 
