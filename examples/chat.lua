@@ -82,4 +82,9 @@ local function chat(port)
   assert(listener:serve(converse, { max_connections = MAX_USERS, on_error = log }))
 end
 
-neap.run(chat, math.tointeger(tonumber(arg[1] or 7000)))
+local port <const> = math.tointeger(tonumber(arg[1] or 7000))
+if not port or port < 0 or port > 65535 then
+  io.stderr:write "usage: chat.lua [port]\n"
+  os.exit(2)
+end
+neap.run(chat, port)

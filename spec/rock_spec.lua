@@ -1,8 +1,9 @@
 --- The rock: made by LuaRocks into an empty tree, and used from there alone.
 local helper <const> = require "support.helper"
 
--- In an environment of its own: what this suite was built and run with stays out.
-local CLEAN <const> = "env -i HOME=/nonexistent PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh -c "
+-- In an environment of its own: how this suite was built stays out.
+local PATH <const> = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+local CLEAN <const> = "env -i HOME=/nonexistent PATH=" .. PATH .. " sh -c "
 
 local function run(command)
   local pipe <close> = assert(io.popen(CLEAN .. helper.quote(command) .. " 2>&1"))

@@ -263,8 +263,8 @@ static ssize_t find_line(struct stream *s, const struct want *want, size_t from,
   if (begin < have)
     lf = memchr(head + begin, '\n', have - begin);
   end = lf != NULL ? (size_t)(lf - head) : have;
-  if (end - from > want->count)
-    return -EMSGSIZE;
+  if (end - from - (end > from && head[end - 1] == '\r') > want->count)
+    return -EMSGSIZE; /* a CR belongs to the line's end */
   scan_end(s, from, end);
   if (lf == NULL && (s->ended != ERR_EOF || end == from))
     return at_the_end(s);

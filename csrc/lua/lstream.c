@@ -50,6 +50,7 @@ struct stream *lstream_open(lua_State *L) {
 int lstream_fail(lua_State *L, const struct stream *s, int err,
                  const char *operation) {
   char text[ADDR_TEXTLEN] = "";
+  const char *path;
   struct addr a;
   bool peer;
   if (err == ERR_EOF || err == ERR_CLOSED)
@@ -58,7 +59,7 @@ int lstream_fail(lua_State *L, const struct stream *s, int err,
     return neap_fail(L, err, operation);
   /* After a reset the peer has no name any more: our own tells something. */
   peer = sock_peername(s->watch.fd, &a) == 0;
-  if (peer || sock_name(s->watch.fd, &a) == 0)
+  if ((peer || sock_name(s->watch.fd, &a) == 0) && addr_path(&a, &path) != 0)
     addr_text(&a, text);
   if (*text == '\0')
     return neap_fail(L, err, operation);

@@ -177,10 +177,9 @@ static int l_wait(lua_State *L) {
   lua_replace(L, 1);
   lua_toclose(L, 1);
   neap_maywait(L, c, op.name);
-  fd = sys_dup(fd);
-  if (fd < 0)
-    return neap_fail(L, fd, "wait");
-  f->watch.fd = fd;
+  f->watch.fd = sys_dup(fd);
+  if (f->watch.fd < 0)
+    return neap_failf(L, f->watch.fd, "wait for descriptor %d", fd);
   return neap_op(L, &op, timeout);
 }
 

@@ -9,6 +9,7 @@ local checks <const> = {
   string = function(v) return type(v) == "string" end,
   integer = function(v) return math.type(v) == "integer" end,
   count = function(v) return math.type(v) == "integer" and v > 0 end,
+  size = function(v) return math.type(v) == "integer" and v > 0 and v < 1 << 30 end,
   seconds = function(v) return type(v) == "number" and v >= 0 end,
   ["function"] = function(v) return type(v) == "function" end,
   keepalive = function(v)
@@ -21,6 +22,7 @@ local checks <const> = {
 
 local wanted <const> = {
   count = "a positive integer",
+  size = "an integer from 1 to 2^30 - 1",
   seconds = "a number of seconds, not negative",
   keepalive = "a boolean or seconds of idleness (1 to 32767)",
   mode = "an integer from 0 to 511",
@@ -28,7 +30,7 @@ local wanted <const> = {
 }
 
 --- Options that every stream takes.
-M.stream = { timeout = "seconds", maxline = "count", maxread = "count" }
+M.stream = { timeout = "seconds", maxline = "size", maxread = "size" }
 
 --- A table of kinds made of others.
 function M.with(...)
@@ -65,6 +67,28 @@ function M.argument(value, kind, arg, level)
   return value
 end
 
+--- Seconds to wait, or nil; raises on anything else.
+function M.timeout(value, arg, level)
+  if value ~= nil then M.argument(value, "seconds", arg, level + 1) end
+  return value
+end
+
+--- Raises unless the method was called on an object of this class.
+function M.method(self, class, name, level)
+  if getmetatable(self) ~= class then
+    error(("bad self (%s expected, got %s): call it as object:%s()"):format(class.__name, type(self), name), level + 1)
+  end
+end
+
+--- Calls a function that does not wait; what it raises blames the caller.
+function M.blame(level, fn, ...)
+  local results = table.pack(pcall(fn, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local err = results[2]
+  if type(err) ~= "string" then error(err, 0) end
+  error(err:gsub("^[^\n:]+:%d+: ", ""):gsub("^(bad argument #%d+) to '[%w_.?]+'", "%1"), level + 1)
+end
+
 -- ---- addresses as people write them ----
 
 --- A port (integer) or a service's name; raises on anything else.
@@ -92,6 +116,17 @@ function M.host(host, arg, level)
     error(("bad argument #%d (host is empty or holds a NUL)"):format(arg), level + 1)
   end
   return host:match "^%[(.+)%]$" or host
+end
+
+--- A Unix socket's path; a leading NUL makes it abstract. Raises on what
+-- cannot be one.
+function M.path(path, arg, level)
+  M.argument(path, "string", arg, level + 1)
+  local abstract = path:byte() == 0
+  local why = path == "" and "empty path" or #path > (abstract and 108 or 107) and "path too long for a Unix socket"
+    or not abstract and path:find("\0", 1, true) and "the path holds a NUL"
+  if why then error(("bad argument #%d (%s)"):format(arg, why), level + 1) end
+  return path
 end
 
 --- "ip", "ip:port", "[ip]:port" -> ip, port (0 if there is none).

@@ -44,10 +44,16 @@ function M.group() return core.group() end
 --- A stream of a descriptor, which it owns from now on.
 function M.stream(fd, given)
   local args = require "neap.args"
-  return core.adopt(fd, args.check(given, args.stream, 2, 2))
+  return args.blame(2, core.adopt, fd, args.check(given, args.stream, 2, 2))
 end
 
 function M.run(fn, ...)
+  if type(fn) ~= "function" then
+    local meta = debug.getmetatable(fn)
+    if not (meta and meta.__call) then
+      error(("bad argument #1 (function expected, got %s)"):format(type(fn)), 2)
+    end
+  end
   local group <close> = core.group("run")
   return group:spawn(fn, ...):join()
 end

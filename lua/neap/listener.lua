@@ -14,8 +14,16 @@ local BACKOFF <const>, MOST_BACKOFF <const> = 0.005, 1
 -- The listener that is being served -> how to stop it.
 local serving <const> = setmetatable({}, { __mode = "k" })
 
+-- Its class is the core's: whether it is one is asked of its own method.
+local function check_self(self, name)
+  if type(self) ~= "userdata" or not pcall(methods.isopen, self) then
+    error(("bad self (neap.listener expected, got %s): call it as listener:%s()"):format(type(self), name), 3)
+  end
+end
+
 --- Iterates over connections; ends when the listener is closed.
 function methods:connections()
+  check_self(self, "connections")
   return function()
     local conn, why, code = self:accept()
     if not conn and code ~= "ECLOSED" then error(why, 2) end
@@ -74,6 +82,7 @@ end
 --- A task for each connection, closed when the handler ends. Returns true
 -- after stop() or close(), or nil, message, code.
 function methods:serve(handler, given)
+  check_self(self, "serve")
   args.argument(handler, "function", 1, 2)
   local o = args.check(given, serve_options, 2, 2)
   if serving[self] then error("this listener is being served already", 2) end
@@ -96,6 +105,7 @@ end
 -- them, and waits until they have ended. Called by one of the handlers it
 -- returns at once, and that handler has the grace of the others.
 function methods:stop(grace)
+  check_self(self, "stop")
   if grace == nil then grace = 5 end
   args.argument(grace, "seconds", 1, 2)
   local state = serving[self]

@@ -1,6 +1,7 @@
 --- How tasks meet: channels, events, semaphores, and select over channels.
 -- All of it is made of two primitives of the core: park(ticket) waits until
 -- someone calls wake(waiter, ticket).
+local args <const> = require "neap.args"
 local core <const> = require "neap.core"
 
 local park <const>, wake <const>, self_ <const> = core.park, core.wake, core.self
@@ -142,7 +143,9 @@ end
 
 --- True, or nil, message, code: "ECLOSED", "ETIMEDOUT".
 function channel:send(value, timeout)
+  if getmetatable(self) ~= channel then args.method(self, channel, "send", 2) end
   if value == nil then error("bad argument #1 (a channel cannot carry nil)", 2) end
+  if timeout ~= nil then args.timeout(timeout, 2, 2) end
   turns.send()
   if self.closed then return nil, "closed", "ECLOSED" end
   if try_send(self, value) then return true end
@@ -154,6 +157,8 @@ end
 
 --- The next value; after close and the last value nil, "closed", "ECLOSED".
 function channel:receive(timeout)
+  if getmetatable(self) ~= channel then args.method(self, channel, "receive", 2) end
+  if timeout ~= nil then args.timeout(timeout, 1, 2) end
   turns.receive()
   local taken, value = try_receive(self)
   if taken then return value end
@@ -166,6 +171,7 @@ end
 
 --- No more values; who waits to send or to receive wakes with "ECLOSED".
 function channel:close()
+  if getmetatable(self) ~= channel then args.method(self, channel, "close", 2) end
   if self.closed then return true end
   self.closed = true
   for _, q in ipairs { self.receivers, self.senders } do
@@ -181,7 +187,10 @@ channel.__close = channel.close
 local function next_value(self) return (self:receive()) end
 
 --- for value in channel:values() do: until it is closed and empty.
-function channel:values() return next_value, self end
+function channel:values()
+  if getmetatable(self) ~= channel then args.method(self, channel, "values", 2) end
+  return next_value, self
+end
 
 -- ---- select ----
 
@@ -212,7 +221,9 @@ local favoured = 0 -- so that no case starves another
 --- select{ {ch, "receive"}, {ch, "send", value}, timeout = seconds }:
 -- the index of the one that happened, and what was received.
 function M.select(cases)
-  if type(cases) ~= "table" then error("bad argument #1 (table of cases expected)", 2) end
+  if type(cases) ~= "table" or getmetatable(cases) == channel then
+    error("bad argument #1 (table of cases expected)", 2)
+  end
   local n = #cases
   for name in pairs(cases) do
     if name ~= "timeout" and not (math.type(name) == "integer" and name >= 1 and name <= n) then
@@ -220,6 +231,9 @@ function M.select(cases)
     end
   end
   for i = 1, n do check_case(cases[i], i) end
+  if cases.timeout ~= nil and not (type(cases.timeout) == "number" and cases.timeout >= 0) then
+    error("option 'timeout' must be a number of seconds, not negative", 2)
+  end
   turns.select()
   favoured = favoured + 1
   for i = 1, n do
@@ -255,20 +269,27 @@ event.__index = event
 function M.event() return setmetatable({ waiters = new_queue(), is = false }, event) end
 
 function event:set()
+  if getmetatable(self) ~= event then args.method(self, event, "set", 2) end
   self.is = true
   for waiter in function() return self.waiters:pop() end do finish(waiter, self.waiters) end
   return self
 end
 
 function event:clear()
+  if getmetatable(self) ~= event then args.method(self, event, "clear", 2) end
   self.is = false
   return self
 end
 
-function event:isset() return self.is end
+function event:isset()
+  if getmetatable(self) ~= event then args.method(self, event, "isset", 2) end
+  return self.is
+end
 
 --- True once it is set, or nil, message, "ETIMEDOUT".
 function event:wait(timeout)
+  if getmetatable(self) ~= event then args.method(self, event, "wait", 2) end
+  if timeout ~= nil then args.timeout(timeout, 1, 2) end
   turns.wait()
   if self.is then return true end
   local waiter, why, code = await(self.waiters, "event wait", timeout)
@@ -288,6 +309,8 @@ end
 
 --- Takes one; waits while there is none. True, or nil, message, "ETIMEDOUT".
 function semaphore:acquire(timeout)
+  if getmetatable(self) ~= semaphore then args.method(self, semaphore, "acquire", 2) end
+  if timeout ~= nil then args.timeout(timeout, 1, 2) end
   turns.acquire()
   if self.n > 0 then
     self.n = self.n - 1
@@ -300,6 +323,7 @@ end
 
 --- Gives one back: to the first who waits, if any.
 function semaphore:release()
+  if getmetatable(self) ~= semaphore then args.method(self, semaphore, "release", 2) end
   for waiter in function() return self.waiters:pop() end do
     if finish(waiter, self.waiters) then return self end
   end
@@ -307,10 +331,15 @@ function semaphore:release()
   return self
 end
 
-function semaphore:count() return self.n end
+function semaphore:count()
+  if getmetatable(self) ~= semaphore then args.method(self, semaphore, "count", 2) end
+  return self.n
+end
 
 --- Calls fn while holding one; gives it back however fn ends.
 function semaphore:with(fn, ...)
+  if getmetatable(self) ~= semaphore then args.method(self, semaphore, "with", 2) end
+  args.argument(fn, "function", 1, 2)
   self:acquire()
   local held <close> = setmetatable({}, { __close = function() self:release() end })
   return fn(...)

@@ -55,7 +55,7 @@ end
 function M.listen(host, port, given)
   require "neap.listener"
   local o = args.check(given, listen_options, 3, 2)
-  if o.fd then return core.listen_fd(o.fd, o) end
+  if o.fd then return args.blame(2, core.listen_fd, o.fd, o) end
   port = args.port(port, 0, 2, 2)
   if host == nil or host == "*" then
     local list, why, code = core.resolve("0.0.0.0", port, { timeout = o.timeout })

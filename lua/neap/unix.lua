@@ -13,7 +13,7 @@ local RETRY <const> = 0.01 -- a listener's queue is full: no event says when not
 
 --- Connects to a path; a leading NUL makes it an abstract name.
 function M.connect(path, given)
-  args.argument(path, "string", 1, 2)
+  args.path(path, 1, 2)
   local o = args.check(given, args.stream, 2, 2)
   local deadline = o.timeout and core.now() + o.timeout
   while true do
@@ -31,8 +31,8 @@ end
 function M.listen(path, given)
   require "neap.listener"
   local o = args.check(given, listen_options, 2, 2)
-  if o.fd then return core.listen_fd(o.fd, o) end
-  args.argument(path, "string", 1, 2)
+  if o.fd then return args.blame(2, core.listen_fd, o.fd, o) end
+  args.path(path, 1, 2)
   return core.listen_unix(path, nil, o)
 end
 
