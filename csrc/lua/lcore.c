@@ -150,7 +150,7 @@ void core_value(lua_State *L, int n) {
 static int64_t due(const struct wait *w) {
   const struct task *t =
     (const struct task *)((const char *)w - offsetof(struct task, w));
-  int64_t at = scope_due(t);
+  int64_t at = t->shielded ? SYS_FOREVER : scope_due(t);
   return w->until >= 0 && w->until < at ? w->until : at;
 }
 

@@ -70,6 +70,13 @@ static int64_t after(int64_t ns) {
   return ns >= SYS_FOREVER - now ? SYS_FOREVER : now + ns;
 }
 
+/* The operation goes on to an end of its own, which nothing interrupts. */
+static void shield(lua_State *L, struct core *c, struct task *t,
+                   const struct op *op) {
+  t->shielded = true;
+  op->interrupted(L, c, &t->w);
+}
+
 /* The wait that the step asked for begins: or it raises, when the task is to
  * be interrupted. Returns false if the step is to be called again at once. */
 static bool begin_wait(lua_State *L, struct core *c, struct task *t,
@@ -82,18 +89,18 @@ static bool begin_wait(lua_State *L, struct core *c, struct task *t,
                "neap.reset() first",
                op->name);
   }
-  if (scope_interrupted(L, c, t)) {
+  if (!t->shielded && scope_interrupted(L, c, t)) {
     if (op->interrupted == NULL) {
       loop_forget(&c->loop, &t->w);
       lua_error(L);
     }
     loop_unwait(&c->loop, &t->w);
-    op->interrupted(L, c, &t->w);
+    shield(L, c, t, op);
     return false;
   }
   if (t->w.until < 0)
     t->w.until = after(-1 - t->w.until);
-  due = scope_due(t);
+  due = t->shielded ? SYS_FOREVER : scope_due(t);
   if (due > t->w.until)
     due = t->w.until;
   if (due != SYS_FOREVER && t->w.state == WAIT_WAITING) {
@@ -107,10 +114,10 @@ static bool begin_wait(lua_State *L, struct core *c, struct task *t,
 
 static void end_wait(lua_State *L, struct core *c, struct task *t,
                      const struct op *op) {
-  if (t->w.result == 0 || !scope_interrupted(L, c, t))
+  if (t->w.result == 0 || t->shielded || !scope_interrupted(L, c, t))
     return;
   if (op->interrupted != NULL) {
-    op->interrupted(L, c, &t->w);
+    shield(L, c, t, op);
     return;
   }
   loop_forget(&c->loop, &t->w);
@@ -152,11 +159,11 @@ static void drive(lua_State *L, struct core *c, struct task *t,
     trace_deadlock(L, c);
   else if (err < 0)
     lua_pushfstring(L, "%s: the poller failed (%d)", op->name, err);
-  if (err != -EDEADLK || op->interrupted == NULL) {
+  if (err != -EDEADLK || op->interrupted == NULL || t->shielded) {
     loop_release(&c->loop, &t->w);
     lua_error(L);
   }
-  op->interrupted(L, c, &t->w);
+  shield(L, c, t, op);
 }
 
 static int op_continue(lua_State *L, int status, lua_KContext ctx);
@@ -172,12 +179,21 @@ static int park(lua_State *L, struct task *t, lua_KContext ctx,
 /* Was it the loop that resumed this, and because its wait is over? */
 static void unpark(lua_State *L, struct core *c, const char *name) {
   struct task *t = c->running;
-  if (L != c->current || t->parked != L || t->w.state != WAIT_IDLE)
-    luaL_error(L,
-               "%s was resumed from outside while it waited; only neap's "
-               "loop resumes a task",
-               name);
-  t->parked = NULL;
+  struct list *at;
+  if (L == c->current && t->parked == L && t->w.state == WAIT_IDLE) {
+    t->parked = NULL;
+    return;
+  }
+  /* Whoever waits in this thread finds it gone on without its wait. */
+  for (at = c->tasks.next; at != &c->tasks; at = at->next) {
+    t = container_of(at, struct task, all);
+    if (t->parked == L)
+      t->parked = NULL;
+  }
+  luaL_error(L,
+             "%s was resumed from outside while it waited; only neap's loop "
+             "resumes a task",
+             name);
 }
 
 static int op_loop(lua_State *L, struct core *c, struct task *t,
@@ -245,6 +261,7 @@ int neap_opon(lua_State *L, struct core *c, const struct op *op, void *object,
   w->progress = 0;
   w->result = 0;
   w->object = object;
+  t->shielded = false;
   if (c->interruptible) {
     c->interruptible = false;
     if (op->interrupted == NULL && scope_interrupted(L, c, t))

@@ -67,6 +67,7 @@ struct task {
   int nresults;
   uint8_t status, cancel;
   bool report; /* its error goes to neap.onerror */
+  bool shielded; /* its operation was interrupted, and goes on to an end */
   bool traced; /* there is a traceback of an error of its */
 };
 
