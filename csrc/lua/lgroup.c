@@ -178,9 +178,16 @@ static int close_group(lua_State *L) {
   g->closing = true;
   if (!lua_isnil(L, 2))
     cancel_members(L, g, TASK_GRACE);
-  if (g->live > 0 && !task_canwait(L, c)) {
+  if (c->running != NULL && c->running->group == g) {
+    abandon(L, g);
+    return luaL_error(L, "a task cannot close the group that it is in");
+  }
+  if (!task_canwait(L, c)) {
+    bool lonely = g->live == 0;
     cancel_members(L, g, TASK_GRACE);
     abandon(L, g);
+    if (lonely)
+      return 0;
     neap_maywait(L, c, op.name); /* raises */
   }
   return neap_op(L, &op, SYS_FOREVER);

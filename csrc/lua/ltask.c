@@ -308,8 +308,12 @@ int task_resume(lua_State *L, const struct resume_op *op, int nargs) {
 }
 
 static void resume_task(lua_State *L, struct core *c, struct task *t) {
+  lua_Debug ar;
   int n, status;
   int nargs = t->status == TASK_NEW ? lua_gettop(t->co) - 1 : 0;
+  if (t->status == TASK_LIVE && lua_status(t->co) == LUA_OK &&
+      lua_getstack(t->co, 0, &ar))
+    return; /* a stranger is closing it: it ends there */
   c->running = t;
   c->current = t->co;
   c->budget = BUDGET;

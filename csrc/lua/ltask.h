@@ -66,9 +66,9 @@ struct task {
   int ref; /* in the table of anchors while it lives */
   int nresults;
   uint8_t status, cancel;
-  bool report; /* its error goes to neap.onerror */
+  bool report;   /* its error goes to neap.onerror */
   bool shielded; /* its operation was interrupted, and goes on to an end */
-  bool traced; /* there is a traceback of an error of its */
+  bool traced;   /* there is a traceback of an error of its */
 };
 
 struct core {

@@ -64,6 +64,7 @@ local waiter_meta <const> = {
     if waiter.done or waiter.gone then return end
     for _, q in ipairs(waiter) do q:leave(waiter) end
     waiter.gone = true
+    wake(waiter.who, waiter) -- if its generator was closed while the task waits
   end,
 }
 
