@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -14,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
-#include <linux/sockios.h>
 #include <sys/eventfd.h>
 #endif
 
@@ -226,16 +224,6 @@ int sys_error(int fd) {
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1)
     return -errno;
   return -err;
-}
-
-int sys_unsent(int fd) {
-#ifdef SIOCOUTQ
-  int n = 0;
-  return ioctl(fd, SIOCOUTQ, &n) == -1 ? -errno : n;
-#else
-  (void)fd;
-  return -ENOTSUP;
-#endif
 }
 
 int sys_eventfd(int pair[2]) {

@@ -42,9 +42,8 @@ int sys_dup(int fd);
 int sys_shutdown(int fd, int how); /* 0 read, 1 write, 2 both */
 int sys_nonblock(int fd);          /* 1 if it blocked before, 0 if not */
 int sys_block(int fd);
-int sys_kind(int fd);   /* enum fd_kind, or -errno */
-int sys_error(int fd);  /* takes the socket's pending error: 0 or -errno */
-int sys_unsent(int fd); /* bytes that the peer has not acknowledged */
+int sys_kind(int fd);  /* enum fd_kind, or -errno */
+int sys_error(int fd); /* takes the socket's pending error: 0 or -errno */
 int sys_eventfd(int pair[2]); /* the same twice, or a pipe; 0 or -errno */
 int sys_drain(int fd);        /* empties an eventfd or pipe */
 
