@@ -211,8 +211,10 @@ describe("examples/nc.lua", function()
       local cleanup <close>, port = served(function(conn)
         conn:write("you said ", conn:read "l", "\n")
       end)
-      local code, out = run(("(sleep 0.3; echo hello; sleep 0.5; echo) | script -qec %s /dev/null"):format(
-        quote(lua("nc.lua", "127.0.0.1", port))))
+      -- Without exec a shell may keep itself in front: timeout's own process
+      -- group is then in the background and stopped as it reads.
+      local code, out = run(("(sleep 0.3; echo hello; sleep 0.5; echo) | SHELL=/bin/sh script -qec %s /dev/null"):format(
+        quote("exec " .. lua("nc.lua", "127.0.0.1", port))))
       assert.equal(0, code)
       assert.is_truthy(out:find("you said hello", 1, true), out)
     end)
