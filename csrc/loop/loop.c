@@ -159,19 +159,27 @@ static void start(struct loop *l, struct wait *w, bool external) {
     l->external++;
 }
 
+/* What somebody waits for already. */
+static unsigned waited(const struct watch *at) {
+  return (at->rd != NULL ? (unsigned)at->rdwant : 0) |
+         (at->wr != NULL ? (unsigned)POLLER_OUT : 0);
+}
+
 int loop_wait_fd(struct loop *l, struct wait *w, struct watch *at,
                  unsigned want, bool once) {
   bool armed = l->edges && !once && (at->armed & want) == want;
   int err;
-  if ((want & POLLER_IN && at->rd != NULL) ||
-      (want & POLLER_OUT && at->wr != NULL))
+  const unsigned reads = want & (POLLER_IN | POLLER_ERR);
+  if ((reads && at->rd != NULL) || (want & POLLER_OUT && at->wr != NULL))
     return -EBUSY;
-  err = armed ? 0 : arm(l, at, once ? want | POLLER_ONCE : want);
+  err = armed ? 0 : arm(l, at, once ? want | POLLER_ONCE : want | waited(at));
   if (err < 0)
     return err;
   start(l, w, true);
-  if (want & POLLER_IN)
+  if (reads) {
     at->rd = w;
+    at->rdwant = (uint8_t)reads;
+  }
   if (want & POLLER_OUT)
     at->wr = w;
   w->at = at;
@@ -271,6 +279,19 @@ void loop_timer(struct loop *l, struct wait *w, int64_t due) {
     heap_set(&l->timers, &w->timer, due);
 }
 
+/* What nobody waits for must not be reported again and again. */
+static void quieten(struct loop *l, struct watch *at, unsigned events) {
+  unsigned want = waited(at);
+  unsigned told = (events & POLLER_OUT) |
+                  (events & ~(unsigned)POLLER_OUT ? (unsigned)POLLER_IN : 0);
+  if (want == 0) {
+    l->poller->ops->drop(l->poller, at->fd, 0);
+    at->armed = 0;
+  } else if (told & ~want && at->armed & ~want & (POLLER_IN | POLLER_OUT)) {
+    arm(l, at, want);
+  }
+}
+
 static void dispatch(struct loop *l, const struct poller_event *e) {
   uint32_t slot = (uint32_t)e->token;
   struct watch *at = slot < l->nslots ? l->slots[slot].at : NULL;
@@ -283,11 +304,8 @@ static void dispatch(struct loop *l, const struct poller_event *e) {
       arm(l, at, POLLER_IN);
     return;
   }
-  if (at->level && at->rd == NULL) { /* nobody listens now: or it would spin */
-    l->poller->ops->drop(l->poller, at->fd, 0);
-    at->armed = 0;
-    return;
-  }
+  if (at->level)
+    quieten(l, at, e->events);
   if (at->rd != NULL && e->events & ~(unsigned)POLLER_OUT)
     loop_wake(l, at->rd, 0);
   if (at->wr != NULL && e->events & (POLLER_OUT | POLLER_HUP | POLLER_ERR))

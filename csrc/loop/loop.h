@@ -45,10 +45,22 @@ struct watch {
   uint32_t slot;        /* in the loop's table; 0: never armed */
   uint8_t armed;        /* what the poller reports */
   uint8_t ready;        /* what it reported, until taken back */
+  uint8_t rdwant;       /* what rd waits for: POLLER_IN or POLLER_ERR */
   bool shared;          /* was passed, duplicated, or is not ours */
   bool plain;           /* a regular file: always ready */
   bool bell;            /* nobody waits: it is for loop->rang */
-  bool level;           /* reported as long as it is ready: a listener */
+  bool level;           /* reported as long as it is ready */
+};
+
+/* A descriptor that is reported as long as it is ready need not be asked until
+ * it is empty. While messages come one by one, to find it empty would cost
+ * more than the poll that comes next anyway; when they come in bursts it is
+ * cheaper than to poll again for each. */
+struct pace {
+  uint32_t turn; /* of the loop, when one was taken last */
+  uint16_t run;  /* taken in that turn */
+  uint8_t probe;
+  bool bursts;
 };
 
 struct loop {
@@ -81,9 +93,10 @@ bool loop_forked(const struct loop *l);
 void watch_init(struct watch *at, int fd);
 void wait_init(struct wait *w);
 
-/* The wait becomes the watch's reader (POLLER_IN), writer (POLLER_OUT) or
- * both. `once`: arm it for one report (descriptors that are not ours).
- * Returns 0, or -errno if the poller refuses; -EBUSY if another waits. */
+/* The wait becomes the watch's reader (POLLER_IN; POLLER_ERR for the queue of
+ * errors alone), writer (POLLER_OUT) or both. `once`: arm it for one report
+ * (descriptors that are not ours). Returns 0, or -errno if the poller refuses;
+ * -EBUSY if another waits. */
 int loop_wait_fd(struct loop *l, struct wait *w, struct watch *at,
                  unsigned want, bool once);
 
@@ -126,6 +139,24 @@ void loop_release(struct loop *l, struct wait *w);
 
 /* Someone outside can end this wait after all. */
 void loop_external(struct loop *l, struct wait *w);
+
+/* One was taken: IN stays ready only if more are to be expected. */
+static inline void pace_took(struct pace *p, struct watch *at, uint32_t turns) {
+  enum { PROBE_EVERY = 32 };
+  p->run = p->turn == turns ? (uint16_t)(p->run + 1) : 1;
+  p->turn = turns;
+  if (p->run > 1)
+    p->bursts = true;
+  if (!p->bursts && ++p->probe % PROBE_EVERY != 0)
+    at->ready &= (uint8_t)~POLLER_IN;
+}
+
+/* None was there. */
+static inline void pace_empty(struct pace *p, struct watch *at) {
+  p->bursts = p->bursts && p->run > 1;
+  p->run = 0;
+  at->ready &= (uint8_t)~POLLER_IN;
+}
 
 /* Ends a wait without a result: nobody will take it from the ready queue. */
 void loop_unwait(struct loop *l, struct wait *w);

@@ -15,7 +15,8 @@ enum {
   POLLER_OUT = 2,
   POLLER_PRI = 4,   /* an urgent mark */
   POLLER_HUP = 8,   /* the peer has closed its side, or both */
-  POLLER_ERR = 16,  /* an error is pending, or the descriptor is not valid */
+  POLLER_ERR = 16,  /* an error is pending, or the descriptor is not valid;
+                       arm: for that alone */
   POLLER_ONCE = 32, /* arm: for one report, then for nothing (foreign fds) */
   POLLER_LEVEL = 64 /* arm: reported as long as it is so */
 };

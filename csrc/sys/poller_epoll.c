@@ -25,6 +25,8 @@ static uint32_t to_epoll(unsigned want) {
   uint32_t events = EPOLLET;
   if (want & POLLER_IN)
     events |= EPOLLIN | EPOLLRDHUP | EPOLLPRI;
+  if (want & POLLER_ERR)
+    events |= EPOLLPRI;
   if (want & POLLER_OUT)
     events |= EPOLLOUT;
   if (want & POLLER_ONCE)
@@ -54,7 +56,8 @@ static unsigned from_epoll(uint32_t events) {
 static int arm(struct poller *p, int fd, uint64_t token, unsigned want,
                unsigned had) {
   struct epoller *e = container_of(p, struct epoller, base);
-  unsigned both = want & POLLER_ONCE ? want : want | had;
+  bool exactly = want & (POLLER_ONCE | POLLER_LEVEL);
+  unsigned both = exactly ? want : want | had;
   struct epoll_event ev = {.events = to_epoll(both), .data.u64 = token};
   int op = had ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
   if (both == had && !(want & POLLER_ONCE))

@@ -32,6 +32,8 @@ static short to_poll(unsigned want) {
   int events = 0;
   if (want & POLLER_IN)
     events |= POLLIN | POLLRDHUP | POLLPRI;
+  if (want & POLLER_ERR)
+    events |= POLLPRI;
   if (want & POLLER_OUT)
     events |= POLLOUT;
   return (short)events;
