@@ -1,3 +1,4 @@
+local helper = require "support.helper"
 local neap = require "neap"
 local socket = require "neap.socket"
 
@@ -37,14 +38,6 @@ end
 local function udp(family, ip)
   local s = assert(socket.socket(family or "inet", DGRAM))
   return assert(s:bind { ip = ip or "127.0.0.1", port = 0 })
-end
-
-local function open_fds()
-  local n = 0
-  local stat <close> = assert(io.open "/proc/self/stat")
-  local list <close> = assert(io.popen("ls /proc/" .. stat:read "n" .. "/fd"))
-  for _ in list:lines() do n = n + 1 end
-  return n
 end
 
 -- Closes both at the end of a scope; only one <close> is allowed in a list.
@@ -129,7 +122,7 @@ describe("neap.socket", function()
 
   it("leaves no descriptor open, also when nobody closes", function()
     collectgarbage() collectgarbage()
-    local before = open_fds()
+    local before = helper.count_fds()
     for _ = 1, 50 do
       local a, b = pairs_of()
       assert(a:send "x")
@@ -137,7 +130,7 @@ describe("neap.socket", function()
       assert(socket.poll({ { fd = a, events = socket.POLLOUT } }, 0))
     end
     collectgarbage() collectgarbage()
-    assert.equal(before, open_fds())
+    assert.equal(before, helper.count_fds())
   end)
 end)
 
@@ -399,7 +392,7 @@ describe("sendmsg and recvmsg", function()
 
   it("pass descriptors, none of which leak", function()
     collectgarbage() collectgarbage()
-    local before = open_fds()
+    local before = helper.count_fds()
     do
       local a, b = pairs_of()
       local guard <close> = closing(a, b)
@@ -420,7 +413,7 @@ describe("sendmsg and recvmsg", function()
       assert(neap.stream(fds[3]):close())
     end
     collectgarbage() collectgarbage()
-    assert.equal(before, open_fds())
+    assert.equal(before, helper.count_fds())
   end)
 
   it("say when control data was cut", function()
@@ -555,7 +548,7 @@ describe("socket.poll", function()
   it("can be cancelled, and leaves nothing open", function()
     local a, b = pairs_of()
     local guard <close> = closing(a, b)
-    local before = open_fds()
+    local before = helper.count_fds()
     neap.run(function()
       for _ = 1, 5 do
         local task = neap.spawn(socket.poll, { { fd = a, events = socket.POLLIN }, { fd = b, events = socket.POLLIN } })
@@ -564,7 +557,7 @@ describe("socket.poll", function()
         task:join()
       end
     end)
-    assert.equal(before, open_fds())
+    assert.equal(before, helper.count_fds())
   end)
 
   it("raises for what is no list of descriptors", function()

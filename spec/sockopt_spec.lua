@@ -171,6 +171,75 @@ describe("socket options", function()
     fails("EINVAL", udp:setsockopt("IP_MULTICAST_IF", "not an address"))
   end)
 
+  it("of UDP are set and got", function()
+    local udp <close> = assert(socket.socket("inet6", socket.SOCK_DGRAM))
+    for _, case in ipairs {
+      { "UDP_CORK", true }, { "UDP_CORK", false }, { "UDP_SEGMENT", 1400 }, { "UDP_GRO", true },
+      { "UDP_NO_CHECK6_TX", true }, { "UDP_NO_CHECK6_RX", true }, { "UDP_ENCAP", 0 },
+    } do
+      local name, value = case[1], case[2]
+      assert.equal(udp, udp:setsockopt(name, value), name)
+      assert.equal(value, udp:getsockopt(name), name)
+    end
+    assert.has_error(function() udp:setsockopt("UDP_SEGMENT", 65536) end)
+  end)
+
+  it("of UDP-Lite are set and got", function()
+    local lite, why = socket.socket("inet", socket.SOCK_DGRAM, socket.IPPROTO_UDPLITE)
+    if not lite then return pending("needs UDP-Lite: " .. why) end
+    local guard <close> = lite
+    for _, name in ipairs { "UDPLITE_SEND_CSCOV", "UDPLITE_RECV_CSCOV" } do
+      assert(lite:setsockopt(name, 20))
+      assert.equal(20, lite:getsockopt(name))
+    end
+  end)
+
+  it("of raw sockets are set and got", function()
+    local raw, why = socket.socket("inet", socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    if not raw then return pending("needs root: " .. why) end
+    local guard <close> = raw
+    local six <close> = assert(socket.socket("inet6", socket.SOCK_RAW, socket.IPPROTO_ICMPV6))
+    assert(raw:setsockopt("ICMP_FILTER", 0xfffffffe))
+    assert.equal(0xfffffffe, raw:getsockopt "ICMP_FILTER")
+    assert(raw:setsockopt("IP_HDRINCL", true))
+    assert.is_true(raw:getsockopt "IP_HDRINCL")
+    local none = ("\xff"):rep(32)
+    assert(six:setsockopt("ICMPV6_FILTER", none))
+    assert.equal(none, six:getsockopt "ICMPV6_FILTER")
+    assert.has_error(function() six:setsockopt("ICMPV6_FILTER", "\xff") end)
+    local other <close> = assert(socket.socket("inet6", socket.SOCK_RAW, 253))
+    assert(other:setsockopt("IPV6_CHECKSUM", 2))
+    assert.equal(2, other:getsockopt "IPV6_CHECKSUM")
+    assert(other:setsockopt("IPV6_HDRINCL", true))
+    local options = "\0\0\1\4\0\0\0\0" -- only padding
+    assert(other:setsockopt("IPV6_DSTOPTS", options))
+    assert.equal(options, other:getsockopt "IPV6_DSTOPTS")
+    assert(other:setsockopt("IPV6_DSTOPTS", ""))
+    assert.equal("", other:getsockopt "IPV6_DSTOPTS")
+  end)
+
+  it("of packet sockets are set and got", function()
+    local packet, why = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
+    if not packet then return pending("needs root: " .. why) end
+    local guard <close> = packet
+    for _, case in ipairs {
+      { "PACKET_AUXDATA", true }, { "PACKET_ORIGDEV", true }, { "PACKET_VERSION", 2 },
+      { "PACKET_RESERVE", 64 }, { "PACKET_TIMESTAMP", socket.SOF_TIMESTAMPING_RAW_HARDWARE },
+      { "PACKET_QDISC_BYPASS", true }, { "PACKET_IGNORE_OUTGOING", true }, { "PACKET_LOSS", true },
+      { "PACKET_TX_HAS_OFF", true },
+    } do
+      local name, value = case[1], case[2]
+      assert.equal(packet, packet:setsockopt(name, value), name)
+      assert.equal(value, packet:getsockopt(name), name)
+    end
+    assert.equal(12, #packet:getsockopt "PACKET_STATISTICS")
+    assert(packet:setsockopt("PACKET_VERSION", 0))
+    assert.equal(8, #packet:getsockopt "PACKET_STATISTICS")
+    local promiscuous = string.pack("iI2I2c8", 1, socket.PACKET_MR_PROMISC, 0, "")
+    assert(packet:setsockopt("PACKET_ADD_MEMBERSHIP", promiscuous))
+    assert(packet:setsockopt("PACKET_DROP_MEMBERSHIP", promiscuous))
+  end)
+
   it("can be set and got by numbers, as bytes", function()
     assert(tcp:setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, string.pack("i", 1)))
     assert.is_true(tcp:getsockopt "SO_KEEPALIVE")

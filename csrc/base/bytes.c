@@ -52,8 +52,12 @@ int bytes_settle(struct bytes *b) {
   return b->lent ? rehouse(b, rounded(bytes_len(b)), 0) : 0;
 }
 
+char *scratch_claim(struct scratch *s) {
+  return s->user == NULL || bytes_settle(s->user) == 0 ? s->data : NULL;
+}
+
 int bytes_borrow(struct bytes *b, struct scratch *s) {
-  if (s->user != NULL && bytes_settle(s->user) < 0)
+  if (scratch_claim(s) == NULL)
     return -ENOMEM;
   bytes_free(b);
   b->data = s->data;

@@ -43,6 +43,10 @@ int bytes_reserve(struct bytes *b, size_t n);
  * has moved out. Returns 0 or -ENOMEM. */
 int bytes_borrow(struct bytes *b, struct scratch *s);
 
+/* The scratch buffer itself, for as long as nothing else can run, after
+ * whoever uses it has moved out. NULL if there is no memory for that. */
+char *scratch_claim(struct scratch *s);
+
 /* What lies in the scratch buffer moves to memory of its own. */
 int bytes_settle(struct bytes *b);
 

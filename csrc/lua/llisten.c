@@ -79,42 +79,45 @@ static int l_listen_tcp(lua_State *L) {
   return err < 0 ? failed(L, c, l, err, &a) : 1;
 }
 
-/* A socket file that nobody listens on any more is replaced. */
-static int bind_unix(int fd, const struct addr *a) {
-  const char *path;
-  int err = sock_bind(fd, a);
-  if (err != -EADDRINUSE || !sys_stale(a) || addr_path(a, &path) <= 0)
-    return err;
-  err = sys_unlink(path);
-  return err < 0 ? err : sock_bind(fd, a);
+/* The option, or -1. */
+static int mode(lua_State *L, int options) {
+  int n = -1;
+  if (lua_getfield(L, options, "mode") != LUA_TNIL)
+    n = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return n;
 }
 
-/* listen_unix(path, nil, options) */
+/* What it accepts are message sockets. */
+static void for_messages(lua_State *L, struct listener *l, int options) {
+  l->messages = true;
+  if (lua_getfield(L, options, "maxmessage") != LUA_TNIL)
+    l->maxmessage = (uint32_t)neap_checkint(L, lua_gettop(L), 1, 1 << 30);
+  lua_pop(L, 1);
+}
+
+/* listen_unix(path, "stream" or "seqpacket", options) */
 static int l_listen_unix(lua_State *L) {
+  static const char *const names[] = {"stream", "seqpacket", NULL};
+  bool messages = luaL_checkoption(L, 2, "stream", names) == 1;
   struct core *c = neap_core(L);
   struct listener *l;
   struct addr a;
-  const char *path;
   int err;
   lconnect_path(L, 1, &a);
   luaL_checktype(L, 3, LUA_TTABLE);
   l = listener_new(L, 3);
-  err = sock_open(AF_UNIX, SOCK_STREAM, 0);
+  err = sock_open(AF_UNIX, messages ? SOCK_SEQPACKET : SOCK_STREAM, 0);
   if (err < 0)
     return failed(L, c, l, err, &a);
   listener_opened(l, err, FD_UNIX);
-  err = bind_unix(l->watch.fd, &a);
-  if (err == 0 && addr_path(&a, &path) > 0 && path[0] != '\0' &&
-      sys_file(path, &l->file) == 0) {
-    l->path = a;
-    if (lua_getfield(L, 3, "mode") != LUA_TNIL)
-      err = sys_chmod(path, (unsigned)lua_tointeger(L, -1));
-    lua_pop(L, 1);
-  }
+  if (messages)
+    for_messages(L, l, 3);
+  err = ownpath_bind(&l->own, l->watch.fd, &a, mode(L, 3));
   if (err == 0)
     err = sock_listen(l->watch.fd, backlog(L, 3));
   if (err < 0)
-    listener_unlink(l);
+    ownpath_unlink(&l->own);
   return err < 0 ? failed(L, c, l, err, &a) : 1;
 }
 
@@ -132,6 +135,8 @@ static int l_listen_fd(lua_State *L) {
     return neap_failf(L, err, "listen on descriptor %d", fd);
   listener_opened(l, fd, kind);
   l->watch.shared = true;
+  if (sock_type(fd) == SOCK_SEQPACKET)
+    for_messages(L, l, 2);
   return 1;
 }
 

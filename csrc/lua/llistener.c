@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/util.h"
+#include "lua/lmsg.h"
 #include "sys/sock.h"
 
 static struct listener *check(lua_State *L) {
@@ -43,17 +44,6 @@ void listener_opened(struct listener *l, int fd, enum fd_kind kind) {
   l->kind = kind;
 }
 
-void listener_unlink(struct listener *l) {
-  const char *path;
-  struct sys_file now;
-  if (l->path.len == 0 || addr_path(&l->path, &path) <= 0)
-    return;
-  if (sys_file(path, &now) == 0 && now.device == l->file.device &&
-      now.inode == l->file.inode)
-    sys_unlink(path);
-  l->path.len = 0;
-}
-
 int listener_leave(struct core *c, struct listener *l, bool closing) {
   int fd = l->watch.fd;
   if (fd < 0)
@@ -62,7 +52,7 @@ int listener_leave(struct core *c, struct listener *l, bool closing) {
   loop_unlock(&c->loop, &l->acceptor, ERR_CLOSED);
   l->watch.fd = -1;
   if (closing && !loop_forked(&c->loop))
-    listener_unlink(l);
+    ownpath_unlink(&l->own);
   return fd;
 }
 
@@ -92,12 +82,35 @@ static bool of_connection(int err) {
   }
 }
 
-static int accepted(lua_State *L, struct core *c, struct listener *l) {
-  struct stream *s = lstream_new(L, c);
+static int next_connection(struct listener *l) {
   int fd;
   do
     fd = sock_accept(l->watch.fd, NULL);
   while (of_connection(fd));
+  return fd;
+}
+
+static int accepted_messages(lua_State *L, struct core *c, struct listener *l) {
+  struct msgsock *s = lmsg_new(L, c, MSGSOCK_SEQPACKET, 0);
+  int fd = next_connection(l);
+  if (fd < 0) {
+    lua_pop(L, 1);
+    return fd;
+  }
+  s->timeout = l->like.timeout;
+  if (l->maxmessage > 0)
+    s->maxmessage = l->maxmessage;
+  msgsock_open(s, fd, AF_UNIX);
+  return 1;
+}
+
+static int accepted(lua_State *L, struct core *c, struct listener *l) {
+  struct stream *s;
+  int fd;
+  if (l->messages)
+    return accepted_messages(L, c, l);
+  s = lstream_new(L, c);
+  fd = next_connection(l);
   if (fd < 0) {
     lua_pop(L, 1);
     return fd;
@@ -119,26 +132,6 @@ static int accept_failed(lua_State *L, struct listener *l, int err) {
   return neap_failf(L, err, "accept %s", text);
 }
 
-/* To find a listener empty costs a call. While connections come one by one it
- * is not asked; when they come in bursts it is cheaper than to poll again for
- * each. */
-static void after_accept(struct core *c, struct listener *l) {
-  l->run++;
-  if (!l->bursts)
-    l->bursts = c->loop.turns - l->turn <= 1;
-  if (!l->bursts)
-    l->watch.ready = 0;
-  l->turn = c->loop.turns;
-}
-
-static int await_connection(struct core *c, struct wait *w,
-                            struct listener *l) {
-  l->bursts = l->bursts && l->run > 1;
-  l->run = 0;
-  l->watch.ready = 0;
-  return await_watch(c, w, &l->watch, POLLER_IN);
-}
-
 int listener_accept(lua_State *L, struct core *c, struct wait *w,
                     struct listener *l) {
   int n;
@@ -152,9 +145,10 @@ int listener_accept(lua_State *L, struct core *c, struct wait *w,
   }
   n = l->watch.ready != 0 ? accepted(L, c, l) : -EAGAIN;
   if (n > 0)
-    after_accept(c, l);
+    pace_took(&l->pace, &l->watch, c->loop.turns);
   if (n == -EAGAIN) {
-    n = await_connection(c, w, l);
+    pace_empty(&l->pace, &l->watch);
+    n = await_watch(c, w, &l->watch, POLLER_IN);
     if (n == 0)
       return OP_WAIT;
   }

@@ -3,8 +3,8 @@
 #ifndef NEAP_LUA_LLISTENER_H
 #define NEAP_LUA_LLISTENER_H
 
+#include "io/ownpath.h"
 #include "lua/lstream.h"
-#include "sys/setup.h"
 
 #define LISTENER_CLASS "neap.listener"
 
@@ -12,14 +12,13 @@ struct listener {
   struct watch watch;
   struct lock acceptor;
   struct stream like;   /* what accepted streams begin with */
-  struct sys_file file; /* the Unix path that it made */
-  struct addr path;     /* len 0: none to unlink */
+  struct ownpath own;   /* the Unix path that it made */
   int64_t timeout;      /* of accept */
-  uint32_t turn;        /* of the loop, at the last accept */
-  uint32_t run;         /* accepted since it was last found empty */
+  struct pace pace;
   enum fd_kind kind;
   bool shortdrains;
-  bool bursts; /* more than one comes at a time */
+  bool messages;        /* what it accepts are message sockets */
+  uint32_t maxmessage;  /* of those; 0: the default */
 };
 
 /* A closed listener, pushed; the streams that it accepts take their options
@@ -38,9 +37,6 @@ int listener_leave(struct core *c, struct listener *l, bool closing);
  * OP_WAIT, or pushes a failure and returns 3. */
 int listener_accept(lua_State *L, struct core *c, struct wait *w,
                     struct listener *l);
-
-/* Unlinks the path that it made, if it still is its own. */
-void listener_unlink(struct listener *l);
 
 /* Each adds its functions to the table on top of the stack. */
 void listener_open_making(lua_State *L); /* llisten.c */

@@ -73,6 +73,16 @@ static void set_error(lua_State *L, const struct cmsg_value *v) {
   set_address(L, "offender", &v->addr);
 }
 
+static void set_auxdata(lua_State *L, const struct cmsg_value *v) {
+  set_integer(L, "status", v->number);
+  set_integer(L, "length", v->length);
+  set_integer(L, "snaplen", v->snaplen);
+  if (v->vlan >= 0)
+    set_integer(L, "vlan", v->vlan);
+  if (v->vlan_tpid >= 0)
+    set_integer(L, "vlan_tpid", v->vlan_tpid);
+}
+
 static void set_fields(lua_State *L, const struct cmsg_row *row,
                        const struct cmsg_item *item) {
   struct cmsg_value v;
@@ -101,6 +111,15 @@ static void set_fields(lua_State *L, const struct cmsg_row *row,
     break;
   case CMSG_KIND_ERROR:
     set_error(L, &v);
+    break;
+  case CMSG_KIND_MTU:
+    set_integer(L, "value", v.number);
+    set_address(L, "addr", &v.addr);
+    break;
+  case CMSG_KIND_AUXDATA:
+    set_auxdata(L, &v);
+    break;
+  case CMSG_KIND_BYTES:
     break;
   default:
     set_integer(L, "value", v.number);
@@ -192,6 +211,23 @@ static void get_local(lua_State *L, int arg, struct addr *a) {
   lua_pop(L, 1);
 }
 
+/* The item's data as it is. */
+static void put_data(lua_State *L, int arg, struct room *r, size_t *at,
+                     struct cmsg_item *item) {
+  if (lua_getfield(L, -1, "data") != LUA_TSTRING)
+    bad(L, arg, "'data' must be a string");
+  item->data = lua_tolstring(L, -1, &item->len);
+  put(L, arg, r, at, item);
+  lua_pop(L, 1);
+}
+
+static void put_bytes(lua_State *L, int arg, struct room *r, size_t *at) {
+  struct cmsg_item item;
+  item.level = (int)get_integer(L, arg, "level", true);
+  item.type = (int)get_integer(L, arg, "type", true);
+  put_data(L, arg, r, at, &item);
+}
+
 static void put_known(lua_State *L, int arg, struct room *r, size_t *at,
                       const struct cmsg_row *row) {
   struct cmsg_item item = {.level = row->level, .type = row->type};
@@ -201,6 +237,10 @@ static void put_known(lua_State *L, int arg, struct room *r, size_t *at,
   memset(&v, 0, sizeof v);
   if (row->kind == CMSG_KIND_FDS) {
     put_fds(L, arg, r, at, &item);
+    return;
+  }
+  if (row->kind == CMSG_KIND_BYTES) {
+    put_data(L, arg, r, at, &item);
     return;
   }
   if (row->kind == CMSG_KIND_CRED) {
@@ -219,17 +259,6 @@ static void put_known(lua_State *L, int arg, struct room *r, size_t *at,
   item.data = bytes;
   item.len = (size_t)n;
   put(L, arg, r, at, &item);
-}
-
-static void put_bytes(lua_State *L, int arg, struct room *r, size_t *at) {
-  struct cmsg_item item;
-  item.level = (int)get_integer(L, arg, "level", true);
-  item.type = (int)get_integer(L, arg, "type", true);
-  if (lua_getfield(L, -1, "data") != LUA_TSTRING)
-    bad(L, arg, "'data' must be a string");
-  item.data = lua_tolstring(L, -1, &item.len);
-  put(L, arg, r, at, &item);
-  lua_pop(L, 1);
 }
 
 static void put_entry(lua_State *L, int arg, struct room *r, size_t *at) {

@@ -136,6 +136,13 @@ static int received(lua_State *L, const struct lsocket *s, struct sock_msg *m,
   return 2;
 }
 
+/* Not every family knows the flag. */
+static ssize_t recv_safely(const struct lsocket *s, struct sock_msg *m,
+                           int flags) {
+  ssize_t n = sock_recv(s->watch.fd, m, flags | SOCK_FDSAFE);
+  return n == -EINVAL ? sock_recv(s->watch.fd, m, flags) : n;
+}
+
 static int recvmsg_step(lua_State *L, struct core *c, struct wait *w) {
   struct lsocket *s = lua_touserdata(L, 1);
   int flags = (int)lua_tointeger(L, 4);
@@ -149,7 +156,7 @@ static int recvmsg_step(lua_State *L, struct core *c, struct wait *w) {
     r = room_take(L, iov.iov_len, m.controllen);
     m.control = r->controldata;
     iov.iov_base = r->bytes;
-    n = sock_recv(s->watch.fd, &m, sock_recvflags(s->type, flags));
+    n = recv_safely(s, &m, sock_recvflags(s->type, flags));
   }
   if (n >= 0)
     return received(L, s, &m, (size_t)n, flags);

@@ -140,15 +140,34 @@ int addr_unix(struct addr *a, const char *path, size_t len) {
   return 0;
 }
 
+static char *decimal(char *at, unsigned n) {
+  if (n >= 100)
+    *at++ = (char)('0' + n / 100);
+  if (n >= 10)
+    *at++ = (char)('0' + n / 10 % 10);
+  *at++ = (char)('0' + n % 10);
+  return at;
+}
+
+/* inet_ntop takes ten times as long, and this is made for every datagram. */
+static int ip4_text(const unsigned char *ip, char *buf) {
+  char *at = decimal(buf, ip[0]);
+  int i;
+  for (i = 1; i < 4; i++) {
+    *at++ = '.';
+    at = decimal(at, ip[i]);
+  }
+  *at = '\0';
+  return (int)(at - buf);
+}
+
 int addr_iptext(const struct addr *a, char buf[ADDR_IPLEN]) {
   const struct sockaddr_in6 *in6 = &a->u.in6;
   size_t n;
   if (addr_family(a) != AF_INET && addr_family(a) != AF_INET6)
     return -EAFNOSUPPORT;
-  if (addr_family(a) == AF_INET) {
-    inet_ntop(AF_INET, &a->u.in.sin_addr, buf, ADDR_IPLEN);
-    return (int)strlen(buf);
-  }
+  if (addr_family(a) == AF_INET)
+    return ip4_text((const unsigned char *)&a->u.in.sin_addr, buf);
   inet_ntop(AF_INET6, &in6->sin6_addr, buf, ADDR_IPLEN);
   n = strlen(buf);
   if (in6->sin6_scope_id != 0) {
@@ -229,4 +248,29 @@ const char *addr_text(const struct addr *a, char buf[ADDR_TEXTLEN]) {
     snprintf(buf, ADDR_TEXTLEN, family == AF_INET6 ? "[%s]:%d" : "%s:%d", ip,
              addr_port(a));
   return buf;
+}
+
+void addr_unmap(struct addr *a) {
+  struct in6_addr in6;
+  unsigned port;
+  if (addr_family(a) != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->u.in6.sin6_addr))
+    return;
+  in6 = a->u.in6.sin6_addr;
+  port = a->u.in6.sin6_port;
+  start(a, AF_INET, sizeof a->u.in);
+  a->u.in.sin_port = (in_port_t)port;
+  memcpy(&a->u.in.sin_addr, &in6.s6_addr[12], 4);
+}
+
+void addr_map(struct addr *a) {
+  struct in_addr in;
+  unsigned port;
+  if (addr_family(a) != AF_INET)
+    return;
+  in = a->u.in.sin_addr;
+  port = a->u.in.sin_port;
+  start(a, AF_INET6, sizeof a->u.in6);
+  a->u.in6.sin6_port = (in_port_t)port;
+  a->u.in6.sin6_addr.s6_addr[10] = a->u.in6.sin6_addr.s6_addr[11] = 0xff;
+  memcpy(&a->u.in6.sin6_addr.s6_addr[12], &in, 4);
 }

@@ -59,6 +59,11 @@ int addr_iptext(const struct addr *a, char buf[ADDR_IPLEN]);
 int addr_port(const struct addr *a);
 void addr_setport(struct addr *a, unsigned port);
 
+/* An IPv4 address that an IPv6 socket shows as ::ffff:a.b.c.d becomes plain,
+ * and back. Other addresses stay as they are. */
+void addr_unmap(struct addr *a);
+void addr_map(struct addr *a);
+
 /* The number of an IPv6 address's zone, or 0. */
 uint32_t addr_scope(const struct addr *a);
 

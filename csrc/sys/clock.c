@@ -20,3 +20,7 @@ int64_t sys_coarse(void) {
   return sys_now();
 #endif
 }
+
+int64_t sys_realtime(void) {
+  return read_clock(CLOCK_REALTIME);
+}

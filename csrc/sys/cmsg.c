@@ -11,63 +11,115 @@
 #include <time.h>
 #ifdef __linux__
 #include <linux/errqueue.h>
+#include <linux/if_packet.h>
 #endif
 
 #include "base/util.h"
 
 static const struct cmsg_row rows[] = {
-  {"SCM_RIGHTS",        SOL_SOCKET,   SCM_RIGHTS,        CMSG_KIND_FDS    },
+  {"SCM_RIGHTS",                 SOL_SOCKET,   SCM_RIGHTS,                 CMSG_KIND_FDS    },
 #ifdef SCM_CREDENTIALS
-  {"SCM_CREDENTIALS",   SOL_SOCKET,   SCM_CREDENTIALS,   CMSG_KIND_CRED   },
+  {"SCM_CREDENTIALS",            SOL_SOCKET,   SCM_CREDENTIALS,            CMSG_KIND_CRED   },
 #endif
 #ifdef SO_TIMESTAMP
-  {"SO_TIMESTAMP",      SOL_SOCKET,   SO_TIMESTAMP,      CMSG_KIND_TIME   },
+  {"SO_TIMESTAMP",               SOL_SOCKET,   SO_TIMESTAMP,               CMSG_KIND_TIME   },
 #endif
 #ifdef SO_TIMESTAMPNS
-  {"SO_TIMESTAMPNS",    SOL_SOCKET,   SO_TIMESTAMPNS,    CMSG_KIND_TIME   },
+  {"SO_TIMESTAMPNS",             SOL_SOCKET,   SO_TIMESTAMPNS,             CMSG_KIND_TIME   },
 #endif
 #ifdef SO_TIMESTAMPING
-  {"SO_TIMESTAMPING",   SOL_SOCKET,   SO_TIMESTAMPING,   CMSG_KIND_TIMES  },
+  {"SO_TIMESTAMPING",            SOL_SOCKET,   SO_TIMESTAMPING,            CMSG_KIND_TIMES  },
+#endif
+#ifdef SO_TIMESTAMP_NEW
+  {"SO_TIMESTAMP_NEW",           SOL_SOCKET,   SO_TIMESTAMP_NEW,           CMSG_KIND_TIME   },
+  {"SO_TIMESTAMPNS_NEW",         SOL_SOCKET,   SO_TIMESTAMPNS_NEW,         CMSG_KIND_TIME   },
+  {"SO_TIMESTAMPING_NEW",        SOL_SOCKET,   SO_TIMESTAMPING_NEW,        CMSG_KIND_TIMES  },
+#endif
+#ifdef SCM_TIMESTAMPING_OPT_STATS
+  {"SCM_TIMESTAMPING_OPT_STATS", SOL_SOCKET,   SCM_TIMESTAMPING_OPT_STATS,
+   CMSG_KIND_BYTES                                                                          },
+#endif
+#ifdef SCM_TIMESTAMPING_PKTINFO
+  {"SCM_TIMESTAMPING_PKTINFO",   SOL_SOCKET,   SCM_TIMESTAMPING_PKTINFO,
+   CMSG_KIND_BYTES                                                                          },
+#endif
+#ifdef SCM_TXTIME
+  {"SCM_TXTIME",                 SOL_SOCKET,   SCM_TXTIME,                 CMSG_KIND_LONG   },
+#endif
+#ifdef SCM_SECURITY
+  {"SCM_SECURITY",               SOL_SOCKET,   SCM_SECURITY,               CMSG_KIND_BYTES  },
+#endif
+#ifdef SCM_PIDFD
+  {"SCM_PIDFD",                  SOL_SOCKET,   SCM_PIDFD,                  CMSG_KIND_FDS    },
+#endif
+#ifdef SO_PRIORITY
+  {"SO_PRIORITY",                SOL_SOCKET,   SO_PRIORITY,                CMSG_KIND_UINT   },
 #endif
 #ifdef SO_RXQ_OVFL
-  {"SO_RXQ_OVFL",       SOL_SOCKET,   SO_RXQ_OVFL,       CMSG_KIND_UINT   },
+  {"SO_RXQ_OVFL",                SOL_SOCKET,   SO_RXQ_OVFL,                CMSG_KIND_UINT   },
 #endif
 #ifdef SO_MARK
-  {"SO_MARK",           SOL_SOCKET,   SO_MARK,           CMSG_KIND_UINT   },
+  {"SO_MARK",                    SOL_SOCKET,   SO_MARK,                    CMSG_KIND_UINT   },
 #endif
 #ifdef IP_PKTINFO
-  {"IP_PKTINFO",        IPPROTO_IP,   IP_PKTINFO,        CMSG_KIND_PKTINFO},
+  {"IP_PKTINFO",                 IPPROTO_IP,   IP_PKTINFO,                 CMSG_KIND_PKTINFO},
 #endif
-  {"IP_TTL",            IPPROTO_IP,   IP_TTL,            CMSG_KIND_BYTE   },
-  {"IP_TOS",            IPPROTO_IP,   IP_TOS,            CMSG_KIND_BYTE   },
+  {"IP_TTL",                     IPPROTO_IP,   IP_TTL,                     CMSG_KIND_BYTE   },
+  {"IP_TOS",                     IPPROTO_IP,   IP_TOS,                     CMSG_KIND_BYTE   },
+#ifdef IP_RECVOPTS
+  {"IP_RECVOPTS",                IPPROTO_IP,   IP_RECVOPTS,                CMSG_KIND_BYTES  },
+#endif
+#ifdef IP_RETOPTS
+  {"IP_RETOPTS",                 IPPROTO_IP,   IP_RETOPTS,                 CMSG_KIND_BYTES  },
+#endif
+#ifdef IP_CHECKSUM
+  {"IP_CHECKSUM",                IPPROTO_IP,   IP_CHECKSUM,                CMSG_KIND_UINT   },
+#endif
 #ifdef IP_RECVERR
-  {"IP_RECVERR",        IPPROTO_IP,   IP_RECVERR,        CMSG_KIND_ERROR  },
+  {"IP_RECVERR",                 IPPROTO_IP,   IP_RECVERR,                 CMSG_KIND_ERROR  },
 #endif
 #ifdef IP_ORIGDSTADDR
-  {"IP_ORIGDSTADDR",    IPPROTO_IP,   IP_ORIGDSTADDR,    CMSG_KIND_ADDR   },
+  {"IP_ORIGDSTADDR",             IPPROTO_IP,   IP_ORIGDSTADDR,             CMSG_KIND_ADDR   },
 #endif
 #ifdef IP_RECVFRAGSIZE
-  {"IP_RECVFRAGSIZE",   IPPROTO_IP,   IP_RECVFRAGSIZE,   CMSG_KIND_INT    },
+  {"IP_RECVFRAGSIZE",            IPPROTO_IP,   IP_RECVFRAGSIZE,            CMSG_KIND_INT    },
 #endif
 #ifdef IPV6_PKTINFO
-  {"IPV6_PKTINFO",      IPPROTO_IPV6, IPV6_PKTINFO,      CMSG_KIND_PKTINFO},
-  {"IPV6_HOPLIMIT",     IPPROTO_IPV6, IPV6_HOPLIMIT,     CMSG_KIND_INT    },
-  {"IPV6_TCLASS",       IPPROTO_IPV6, IPV6_TCLASS,       CMSG_KIND_INT    },
+  {"IPV6_PKTINFO",               IPPROTO_IPV6, IPV6_PKTINFO,               CMSG_KIND_PKTINFO},
+  {"IPV6_HOPLIMIT",              IPPROTO_IPV6, IPV6_HOPLIMIT,              CMSG_KIND_INT    },
+  {"IPV6_TCLASS",                IPPROTO_IPV6, IPV6_TCLASS,                CMSG_KIND_INT    },
+  {"IPV6_HOPOPTS",               IPPROTO_IPV6, IPV6_HOPOPTS,               CMSG_KIND_BYTES  },
+  {"IPV6_RTHDR",                 IPPROTO_IPV6, IPV6_RTHDR,                 CMSG_KIND_BYTES  },
+  {"IPV6_RTHDRDSTOPTS",          IPPROTO_IPV6, IPV6_RTHDRDSTOPTS,          CMSG_KIND_BYTES  },
+  {"IPV6_DSTOPTS",               IPPROTO_IPV6, IPV6_DSTOPTS,               CMSG_KIND_BYTES  },
+#endif
+#ifdef IPV6_PATHMTU
+  {"IPV6_PATHMTU",               IPPROTO_IPV6, IPV6_PATHMTU,               CMSG_KIND_MTU    },
+#endif
+#ifdef IPV6_FLOWINFO
+  {"IPV6_FLOWINFO",              IPPROTO_IPV6, IPV6_FLOWINFO,              CMSG_KIND_BYTES  },
 #endif
 #ifdef IPV6_RECVERR
-  {"IPV6_RECVERR",      IPPROTO_IPV6, IPV6_RECVERR,      CMSG_KIND_ERROR  },
+  {"IPV6_RECVERR",               IPPROTO_IPV6, IPV6_RECVERR,               CMSG_KIND_ERROR  },
 #endif
 #ifdef IPV6_ORIGDSTADDR
-  {"IPV6_ORIGDSTADDR",  IPPROTO_IPV6, IPV6_ORIGDSTADDR,  CMSG_KIND_ADDR   },
+  {"IPV6_ORIGDSTADDR",           IPPROTO_IPV6, IPV6_ORIGDSTADDR,           CMSG_KIND_ADDR   },
 #endif
 #ifdef IPV6_RECVFRAGSIZE
-  {"IPV6_RECVFRAGSIZE", IPPROTO_IPV6, IPV6_RECVFRAGSIZE, CMSG_KIND_INT    },
+  {"IPV6_RECVFRAGSIZE",          IPPROTO_IPV6, IPV6_RECVFRAGSIZE,          CMSG_KIND_INT    },
 #endif
 #ifdef TCP_INQ
-  {"TCP_CM_INQ",        IPPROTO_TCP,  TCP_INQ,           CMSG_KIND_INT    },
+  {"TCP_CM_INQ",                 IPPROTO_TCP,  TCP_INQ,                    CMSG_KIND_INT    },
 #endif
 #ifdef UDP_GRO
-  {"UDP_GRO",           IPPROTO_UDP,  UDP_GRO,           CMSG_KIND_INT    },
+  {"UDP_GRO",                    IPPROTO_UDP,  UDP_GRO,                    CMSG_KIND_INT    },
+#endif
+#ifdef UDP_SEGMENT
+  {"UDP_SEGMENT",                IPPROTO_UDP,  UDP_SEGMENT,                CMSG_KIND_SHORT  },
+#endif
+#ifdef __linux__
+  {"PACKET_AUXDATA",             SOL_PACKET,   PACKET_AUXDATA,             CMSG_KIND_AUXDATA},
+  {"PACKET_TX_TIMESTAMP",        SOL_PACKET,   PACKET_TX_TIMESTAMP,        CMSG_KIND_ERROR  },
 #endif
 };
 
@@ -127,40 +179,71 @@ static bool get(const struct cmsg_item *item, size_t from, void *to, size_t n) {
   return true;
 }
 
+/* As wide as the system made it. */
 static bool get_int(const struct cmsg_item *item, struct cmsg_value *v,
                     bool sign) {
   int32_t i;
+  uint16_t two;
   unsigned char byte;
-  if (get(item, 0, &i, sizeof i)) {
+  if (get(item, 0, &i, sizeof i))
     v->number = sign ? (int64_t)i : (int64_t)(uint32_t)i;
-    return true;
-  }
-  if (!get(item, 0, &byte, 1))
+  else if (get(item, 0, &two, sizeof two))
+    v->number = two;
+  else if (get(item, 0, &byte, 1))
+    v->number = byte;
+  else
     return false;
-  v->number = byte;
   return true;
 }
 
-/* What a struct timespec and a struct timeval hold differs in the unit. */
-static bool get_time(const struct cmsg_row *row, const struct cmsg_item *item,
-                     struct cmsg_value *v) {
-  struct timespec ns, raw;
+/* The newer rows have 64 bits also where the system's time has 32. */
+static bool get_wide(const struct cmsg_item *item, size_t i,
+                     struct timespec *t) {
+  int64_t pair[2];
+  if (!get(item, i * sizeof pair, pair, sizeof pair))
+    return false;
+  t->tv_sec = (time_t)pair[0];
+  t->tv_nsec = (long)pair[1];
+  return true;
+}
+
+static bool get_timeval(const struct cmsg_item *item, struct timespec *t) {
   struct timeval us;
-  if (row->type == SO_TIMESTAMP) {
-    if (!get(item, 0, &us, sizeof us))
+  if (!get(item, 0, &us, sizeof us))
+    return false;
+  t->tv_sec = us.tv_sec;
+  t->tv_nsec = us.tv_usec * 1000;
+  return true;
+}
+
+/* The i-th time of an item. */
+static bool get_clock(const struct cmsg_row *row, const struct cmsg_item *item,
+                      size_t i, struct timespec *t) {
+#ifdef SO_TIMESTAMP_NEW
+  if (row->type == SO_TIMESTAMP_NEW) {
+    if (!get_wide(item, i, t))
       return false;
-    v->seconds = us.tv_sec;
-    v->nanoseconds = us.tv_usec * 1000;
+    t->tv_nsec *= 1000;
     return true;
   }
-  if (!get(item, 0, &ns, sizeof ns))
+  if (row->type == SO_TIMESTAMPNS_NEW || row->type == SO_TIMESTAMPING_NEW)
+    return get_wide(item, i, t);
+#endif
+  if (row->type == SO_TIMESTAMP)
+    return get_timeval(item, t);
+  return get(item, i * sizeof *t, t, sizeof *t);
+}
+
+static bool get_time(const struct cmsg_row *row, const struct cmsg_item *item,
+                     struct cmsg_value *v) {
+  struct timespec t;
+  if (!get_clock(row, item, 0, &t))
     return false;
-  v->seconds = ns.tv_sec;
-  v->nanoseconds = ns.tv_nsec;
-  if (row->kind == CMSG_KIND_TIMES &&
-      get(item, 2 * sizeof ns, &raw, sizeof raw)) {
-    v->rawseconds = raw.tv_sec;
-    v->rawnanoseconds = raw.tv_nsec;
+  v->seconds = t.tv_sec;
+  v->nanoseconds = t.tv_nsec;
+  if (row->kind == CMSG_KIND_TIMES && get_clock(row, item, 2, &t)) {
+    v->rawseconds = t.tv_sec;
+    v->rawnanoseconds = t.tv_nsec;
   }
   return true;
 }
@@ -241,6 +324,38 @@ static bool get_error(const struct cmsg_item *item, struct cmsg_value *v) {
 #endif
 }
 
+static bool get_mtu(const struct cmsg_item *item, struct cmsg_value *v) {
+#ifdef IPV6_PATHMTU
+  struct ip6_mtuinfo m;
+  if (!get(item, 0, &m, sizeof m))
+    return false;
+  v->number = m.ip6m_mtu;
+  return addr_raw(&v->addr, &m.ip6m_addr, sizeof m.ip6m_addr) == 0;
+#else
+  (void)item;
+  (void)v;
+  return false;
+#endif
+}
+
+static bool get_auxdata(const struct cmsg_item *item, struct cmsg_value *v) {
+#ifdef __linux__
+  struct tpacket_auxdata a;
+  if (!get(item, 0, &a, sizeof a))
+    return false;
+  v->number = a.tp_status;
+  v->length = a.tp_len;
+  v->snaplen = a.tp_snaplen;
+  v->vlan = a.tp_status & TP_STATUS_VLAN_VALID ? a.tp_vlan_tci : -1;
+  v->vlan_tpid = a.tp_status & TP_STATUS_VLAN_TPID_VALID ? a.tp_vlan_tpid : -1;
+  return true;
+#else
+  (void)item;
+  (void)v;
+  return false;
+#endif
+}
+
 bool cmsg_decode(const struct cmsg_row *row, const struct cmsg_item *item,
                  struct cmsg_value *v) {
   memset(v, 0, sizeof *v);
@@ -251,7 +366,10 @@ bool cmsg_decode(const struct cmsg_row *row, const struct cmsg_item *item,
   case CMSG_KIND_BYTE:
     return get_int(item, v, true);
   case CMSG_KIND_UINT:
+  case CMSG_KIND_SHORT:
     return get_int(item, v, false);
+  case CMSG_KIND_LONG:
+    return get(item, 0, &v->number, sizeof v->number);
   case CMSG_KIND_TIME:
   case CMSG_KIND_TIMES:
     return get_time(row, item, v);
@@ -261,6 +379,10 @@ bool cmsg_decode(const struct cmsg_row *row, const struct cmsg_item *item,
     return get_addr(item, 0, &v->addr);
   case CMSG_KIND_ERROR:
     return get_error(item, v);
+  case CMSG_KIND_MTU:
+    return get_mtu(item, v);
+  case CMSG_KIND_AUXDATA:
+    return get_auxdata(item, v);
   default:
     return true;
   }
@@ -307,6 +429,7 @@ static int put_pktinfo(const struct cmsg_row *row, const struct cmsg_value *v,
 int cmsg_encode(const struct cmsg_row *row, const struct cmsg_value *v,
                 void *bytes) {
   uint32_t i = (uint32_t)v->number;
+  uint16_t two = (uint16_t)v->number;
   switch (row->kind) {
   case CMSG_KIND_CRED:
     return put_cred(v, bytes);
@@ -314,6 +437,10 @@ int cmsg_encode(const struct cmsg_row *row, const struct cmsg_value *v,
   case CMSG_KIND_BYTE:
   case CMSG_KIND_UINT:
     return put(bytes, &i, sizeof i);
+  case CMSG_KIND_SHORT:
+    return put(bytes, &two, sizeof two);
+  case CMSG_KIND_LONG:
+    return put(bytes, &v->number, sizeof v->number);
   case CMSG_KIND_PKTINFO:
     return put_pktinfo(row, v, bytes);
   default:

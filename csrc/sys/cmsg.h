@@ -12,17 +12,21 @@
 #include "sys/fd.h"
 
 enum cmsg_kind {
-  CMSG_KIND_BYTES,   /* of no kind that is known */
+  CMSG_KIND_BYTES,   /* of no kind that is known, or of no fields */
   CMSG_KIND_FDS,     /* ints, which are descriptors */
   CMSG_KIND_CRED,    /* cred */
   CMSG_KIND_INT,     /* number */
   CMSG_KIND_BYTE,    /* number; may be an int, and is sent as one */
   CMSG_KIND_UINT,    /* number */
+  CMSG_KIND_SHORT,   /* number, of 16 bits */
+  CMSG_KIND_LONG,    /* number, of 64 bits */
   CMSG_KIND_TIME,    /* seconds, nanoseconds */
   CMSG_KIND_TIMES,   /* the same for software; hardware's in raw */
   CMSG_KIND_PKTINFO, /* ifindex, addr; local, the source to send from */
   CMSG_KIND_ADDR,    /* addr */
-  CMSG_KIND_ERROR    /* number, origin, etype, ecode, info; addr: offender */
+  CMSG_KIND_ERROR,   /* number, origin, etype, ecode, info; addr: offender */
+  CMSG_KIND_MTU,     /* number; addr: whose path it is */
+  CMSG_KIND_AUXDATA  /* number: status; length, snaplen, vlan, vlan_tpid */
 };
 
 struct cmsg_row {
@@ -45,6 +49,8 @@ struct cmsg_value {
   unsigned ifindex;
   int origin, etype, ecode;
   int64_t info;
+  int64_t length, snaplen; /* of a packet, and of what there is of it */
+  int vlan, vlan_tpid;     /* -1: none */
 };
 
 /* The next item of a control buffer, *at being 0 at first. */

@@ -8,8 +8,15 @@
 #include <poll.h>
 #include <sys/socket.h>
 #ifdef __linux__
+#include <linux/errqueue.h>
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <linux/if_arp.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/in6.h>
+#include <linux/net_tstamp.h>
 #endif
 
 #include "base/util.h"
@@ -584,21 +591,6 @@ static const struct {
 #ifdef IPV6_NEXTHOP
   {ROW(IPV6_NEXTHOP)},
 #endif
-#ifdef IPV6_HOPOPTS
-  {ROW(IPV6_HOPOPTS)},
-#endif
-#ifdef IPV6_RTHDR
-  {ROW(IPV6_RTHDR)},
-#endif
-#ifdef IPV6_RTHDRDSTOPTS
-  {ROW(IPV6_RTHDRDSTOPTS)},
-#endif
-#ifdef IPV6_DSTOPTS
-  {ROW(IPV6_DSTOPTS)},
-#endif
-#ifdef IPV6_PATHMTU
-  {ROW(IPV6_PATHMTU)},
-#endif
 #ifdef IP_ORIGDSTADDR
   {ROW(IP_ORIGDSTADDR)},
 #endif
@@ -608,50 +600,17 @@ static const struct {
 #ifdef SO_ATTACH_FILTER
   {ROW(SO_ATTACH_FILTER)},
 #endif
-#ifdef SO_DETACH_FILTER
-  {ROW(SO_DETACH_FILTER)},
-#endif
-#ifdef SO_ATTACH_BPF
-  {ROW(SO_ATTACH_BPF)},
-#endif
 #ifdef SO_GET_FILTER
   {ROW(SO_GET_FILTER)},
 #endif
 #ifdef SO_ATTACH_REUSEPORT_CBPF
   {ROW(SO_ATTACH_REUSEPORT_CBPF)},
 #endif
-#ifdef SO_ATTACH_REUSEPORT_EBPF
-  {ROW(SO_ATTACH_REUSEPORT_EBPF)},
-#endif
-#ifdef SO_DETACH_REUSEPORT_BPF
-  {ROW(SO_DETACH_REUSEPORT_BPF)},
-#endif
-#ifdef SO_MEMINFO
-  {ROW(SO_MEMINFO)},
-#endif
-#ifdef SO_PEERGROUPS
-  {ROW(SO_PEERGROUPS)},
-#endif
 #ifdef SO_PEERPIDFD
   {ROW(SO_PEERPIDFD)},
 #endif
 #ifdef SO_PEERNAME
   {ROW(SO_PEERNAME)},
-#endif
-#ifdef SO_TXTIME
-  {ROW(SO_TXTIME)},
-#endif
-#ifdef SO_TIMESTAMP_NEW
-  {ROW(SO_TIMESTAMP_NEW)},
-#endif
-#ifdef SO_TIMESTAMPNS_NEW
-  {ROW(SO_TIMESTAMPNS_NEW)},
-#endif
-#ifdef SO_TIMESTAMPING_NEW
-  {ROW(SO_TIMESTAMPING_NEW)},
-#endif
-#ifdef SO_CNX_ADVICE
-  {ROW(SO_CNX_ADVICE)},
 #endif
 #ifdef TCP_MD5SIG
   {ROW(TCP_MD5SIG)},
@@ -674,23 +633,573 @@ static const struct {
 #ifdef TCP_ZEROCOPY_RECEIVE
   {ROW(TCP_ZEROCOPY_RECEIVE)},
 #endif
-#ifdef UDP_CORK
-  {ROW(UDP_CORK)},
+#ifdef MCAST_JOIN_GROUP
+  {ROW(MCAST_JOIN_GROUP)},
 #endif
-#ifdef UDP_ENCAP
-  {ROW(UDP_ENCAP)},
+#ifdef MCAST_LEAVE_GROUP
+  {ROW(MCAST_LEAVE_GROUP)},
 #endif
-#ifdef UDP_NO_CHECK6_TX
-  {ROW(UDP_NO_CHECK6_TX)},
+#ifdef MCAST_JOIN_SOURCE_GROUP
+  {ROW(MCAST_JOIN_SOURCE_GROUP)},
 #endif
-#ifdef UDP_NO_CHECK6_RX
-  {ROW(UDP_NO_CHECK6_RX)},
+#ifdef MCAST_LEAVE_SOURCE_GROUP
+  {ROW(MCAST_LEAVE_SOURCE_GROUP)},
 #endif
-#ifdef UDP_SEGMENT
-  {ROW(UDP_SEGMENT)},
+#ifdef MCAST_BLOCK_SOURCE
+  {ROW(MCAST_BLOCK_SOURCE)},
 #endif
-#ifdef UDP_GRO
-  {ROW(UDP_GRO)},
+#ifdef MCAST_UNBLOCK_SOURCE
+  {ROW(MCAST_UNBLOCK_SOURCE)},
+#endif
+#ifdef MCAST_MSFILTER
+  {ROW(MCAST_MSFILTER)},
+#endif
+#ifdef MCAST_INCLUDE
+  {ROW(MCAST_INCLUDE)},
+#endif
+#ifdef MCAST_EXCLUDE
+  {ROW(MCAST_EXCLUDE)},
+#endif
+#ifdef IPV6_PMTUDISC_DONT
+  {ROW(IPV6_PMTUDISC_DONT)},
+#endif
+#ifdef IPV6_PMTUDISC_WANT
+  {ROW(IPV6_PMTUDISC_WANT)},
+#endif
+#ifdef IPV6_PMTUDISC_DO
+  {ROW(IPV6_PMTUDISC_DO)},
+#endif
+#ifdef IPV6_PMTUDISC_PROBE
+  {ROW(IPV6_PMTUDISC_PROBE)},
+#endif
+#ifdef IPV6_PMTUDISC_INTERFACE
+  {ROW(IPV6_PMTUDISC_INTERFACE)},
+#endif
+#ifdef IPV6_PMTUDISC_OMIT
+  {ROW(IPV6_PMTUDISC_OMIT)},
+#endif
+#ifdef UDP_ENCAP_ESPINUDP_NON_IKE
+  {ROW(UDP_ENCAP_ESPINUDP_NON_IKE)},
+#endif
+#ifdef UDP_ENCAP_ESPINUDP
+  {ROW(UDP_ENCAP_ESPINUDP)},
+#endif
+#ifdef UDP_ENCAP_L2TPINUDP
+  {ROW(UDP_ENCAP_L2TPINUDP)},
+#endif
+#ifdef UDP_ENCAP_GTP0
+  {ROW(UDP_ENCAP_GTP0)},
+#endif
+#ifdef UDP_ENCAP_GTP1U
+  {ROW(UDP_ENCAP_GTP1U)},
+#endif
+#ifdef UDP_ENCAP_RXRPC
+  {ROW(UDP_ENCAP_RXRPC)},
+#endif
+#ifdef SCM_TIMESTAMPING_PKTINFO
+  {ROW(SCM_TIMESTAMPING_PKTINFO)},
+#endif
+#ifdef SCM_TIMESTAMPING_OPT_STATS
+  {ROW(SCM_TIMESTAMPING_OPT_STATS)},
+#endif
+#ifdef SO_EE_ORIGIN_NONE
+  {ROW(SO_EE_ORIGIN_NONE)},
+#endif
+#ifdef SO_EE_ORIGIN_LOCAL
+  {ROW(SO_EE_ORIGIN_LOCAL)},
+#endif
+#ifdef SO_EE_ORIGIN_ICMP
+  {ROW(SO_EE_ORIGIN_ICMP)},
+#endif
+#ifdef SO_EE_ORIGIN_ICMP6
+  {ROW(SO_EE_ORIGIN_ICMP6)},
+#endif
+#ifdef SO_EE_ORIGIN_TXSTATUS
+  {ROW(SO_EE_ORIGIN_TXSTATUS)},
+#endif
+#ifdef SO_EE_ORIGIN_TIMESTAMPING
+  {ROW(SO_EE_ORIGIN_TIMESTAMPING)},
+#endif
+#ifdef SO_EE_ORIGIN_ZEROCOPY
+  {ROW(SO_EE_ORIGIN_ZEROCOPY)},
+#endif
+#ifdef SO_EE_ORIGIN_TXTIME
+  {ROW(SO_EE_ORIGIN_TXTIME)},
+#endif
+#ifdef SO_EE_CODE_ZEROCOPY_COPIED
+  {ROW(SO_EE_CODE_ZEROCOPY_COPIED)},
+#endif
+#ifdef SO_EE_CODE_TXTIME_INVALID_PARAM
+  {ROW(SO_EE_CODE_TXTIME_INVALID_PARAM)},
+#endif
+#ifdef SO_EE_CODE_TXTIME_MISSED
+  {ROW(SO_EE_CODE_TXTIME_MISSED)},
+#endif
+#ifdef PACKET_HOST
+  {ROW(PACKET_HOST)},
+#endif
+#ifdef PACKET_BROADCAST
+  {ROW(PACKET_BROADCAST)},
+#endif
+#ifdef PACKET_MULTICAST
+  {ROW(PACKET_MULTICAST)},
+#endif
+#ifdef PACKET_OTHERHOST
+  {ROW(PACKET_OTHERHOST)},
+#endif
+#ifdef PACKET_OUTGOING
+  {ROW(PACKET_OUTGOING)},
+#endif
+#ifdef PACKET_MR_MULTICAST
+  {ROW(PACKET_MR_MULTICAST)},
+#endif
+#ifdef PACKET_MR_PROMISC
+  {ROW(PACKET_MR_PROMISC)},
+#endif
+#ifdef PACKET_MR_ALLMULTI
+  {ROW(PACKET_MR_ALLMULTI)},
+#endif
+#ifdef PACKET_MR_UNICAST
+  {ROW(PACKET_MR_UNICAST)},
+#endif
+#ifdef PACKET_RX_RING
+  {ROW(PACKET_RX_RING)},
+#endif
+#ifdef PACKET_TX_RING
+  {ROW(PACKET_TX_RING)},
+#endif
+#ifdef PACKET_TX_TIMESTAMP
+  {ROW(PACKET_TX_TIMESTAMP)},
+#endif
+#ifdef PACKET_FANOUT_DATA
+  {ROW(PACKET_FANOUT_DATA)},
+#endif
+#ifdef PACKET_VNET_HDR_SZ
+  {ROW(PACKET_VNET_HDR_SZ)},
+#endif
+#ifdef PACKET_FANOUT_HASH
+  {ROW(PACKET_FANOUT_HASH)},
+#endif
+#ifdef PACKET_FANOUT_LB
+  {ROW(PACKET_FANOUT_LB)},
+#endif
+#ifdef PACKET_FANOUT_CPU
+  {ROW(PACKET_FANOUT_CPU)},
+#endif
+#ifdef PACKET_FANOUT_ROLLOVER
+  {ROW(PACKET_FANOUT_ROLLOVER)},
+#endif
+#ifdef PACKET_FANOUT_RND
+  {ROW(PACKET_FANOUT_RND)},
+#endif
+#ifdef PACKET_FANOUT_QM
+  {ROW(PACKET_FANOUT_QM)},
+#endif
+#ifdef PACKET_FANOUT_CBPF
+  {ROW(PACKET_FANOUT_CBPF)},
+#endif
+#ifdef PACKET_FANOUT_EBPF
+  {ROW(PACKET_FANOUT_EBPF)},
+#endif
+#ifdef PACKET_FANOUT_FLAG_ROLLOVER
+  {ROW(PACKET_FANOUT_FLAG_ROLLOVER)},
+#endif
+#ifdef PACKET_FANOUT_FLAG_UNIQUEID
+  {ROW(PACKET_FANOUT_FLAG_UNIQUEID)},
+#endif
+#ifdef PACKET_FANOUT_FLAG_IGNORE_OUTGOING
+  {ROW(PACKET_FANOUT_FLAG_IGNORE_OUTGOING)},
+#endif
+#ifdef PACKET_FANOUT_FLAG_DEFRAG
+  {ROW(PACKET_FANOUT_FLAG_DEFRAG)},
+#endif
+#ifdef TP_STATUS_USER
+  {ROW(TP_STATUS_USER)},
+#endif
+#ifdef TP_STATUS_COPY
+  {ROW(TP_STATUS_COPY)},
+#endif
+#ifdef TP_STATUS_LOSING
+  {ROW(TP_STATUS_LOSING)},
+#endif
+#ifdef TP_STATUS_CSUMNOTREADY
+  {ROW(TP_STATUS_CSUMNOTREADY)},
+#endif
+#ifdef TP_STATUS_VLAN_VALID
+  {ROW(TP_STATUS_VLAN_VALID)},
+#endif
+#ifdef TP_STATUS_BLK_TMO
+  {ROW(TP_STATUS_BLK_TMO)},
+#endif
+#ifdef TP_STATUS_VLAN_TPID_VALID
+  {ROW(TP_STATUS_VLAN_TPID_VALID)},
+#endif
+#ifdef TP_STATUS_CSUM_VALID
+  {ROW(TP_STATUS_CSUM_VALID)},
+#endif
+#ifdef TP_STATUS_GSO_TCP
+  {ROW(TP_STATUS_GSO_TCP)},
+#endif
+#ifdef TP_STATUS_TS_SOFTWARE
+  {ROW(TP_STATUS_TS_SOFTWARE)},
+#endif
+#ifdef TP_STATUS_TS_RAW_HARDWARE
+  {ROW(TP_STATUS_TS_RAW_HARDWARE)},
+#endif
+#ifdef ETH_P_ALL
+  {ROW(ETH_P_ALL)},
+#endif
+#ifdef ETH_P_802_2
+  {ROW(ETH_P_802_2)},
+#endif
+#ifdef ETH_P_802_3
+  {ROW(ETH_P_802_3)},
+#endif
+#ifdef ETH_P_SNAP
+  {ROW(ETH_P_SNAP)},
+#endif
+#ifdef ETH_P_LOOP
+  {ROW(ETH_P_LOOP)},
+#endif
+#ifdef ETH_P_LOOPBACK
+  {ROW(ETH_P_LOOPBACK)},
+#endif
+#ifdef ETH_P_IP
+  {ROW(ETH_P_IP)},
+#endif
+#ifdef ETH_P_ARP
+  {ROW(ETH_P_ARP)},
+#endif
+#ifdef ETH_P_RARP
+  {ROW(ETH_P_RARP)},
+#endif
+#ifdef ETH_P_IPV6
+  {ROW(ETH_P_IPV6)},
+#endif
+#ifdef ETH_P_8021Q
+  {ROW(ETH_P_8021Q)},
+#endif
+#ifdef ETH_P_8021AD
+  {ROW(ETH_P_8021AD)},
+#endif
+#ifdef ETH_P_IPX
+  {ROW(ETH_P_IPX)},
+#endif
+#ifdef ETH_P_ATALK
+  {ROW(ETH_P_ATALK)},
+#endif
+#ifdef ETH_P_AARP
+  {ROW(ETH_P_AARP)},
+#endif
+#ifdef ETH_P_PAUSE
+  {ROW(ETH_P_PAUSE)},
+#endif
+#ifdef ETH_P_SLOW
+  {ROW(ETH_P_SLOW)},
+#endif
+#ifdef ETH_P_MPLS_UC
+  {ROW(ETH_P_MPLS_UC)},
+#endif
+#ifdef ETH_P_MPLS_MC
+  {ROW(ETH_P_MPLS_MC)},
+#endif
+#ifdef ETH_P_PPP_DISC
+  {ROW(ETH_P_PPP_DISC)},
+#endif
+#ifdef ETH_P_PPP_SES
+  {ROW(ETH_P_PPP_SES)},
+#endif
+#ifdef ETH_P_PAE
+  {ROW(ETH_P_PAE)},
+#endif
+#ifdef ETH_P_AOE
+  {ROW(ETH_P_AOE)},
+#endif
+#ifdef ETH_P_ETHERCAT
+  {ROW(ETH_P_ETHERCAT)},
+#endif
+#ifdef ETH_P_PROFINET
+  {ROW(ETH_P_PROFINET)},
+#endif
+#ifdef ETH_P_TIPC
+  {ROW(ETH_P_TIPC)},
+#endif
+#ifdef ETH_P_LLDP
+  {ROW(ETH_P_LLDP)},
+#endif
+#ifdef ETH_P_MACSEC
+  {ROW(ETH_P_MACSEC)},
+#endif
+#ifdef ETH_P_MVRP
+  {ROW(ETH_P_MVRP)},
+#endif
+#ifdef ETH_P_1588
+  {ROW(ETH_P_1588)},
+#endif
+#ifdef ETH_P_PRP
+  {ROW(ETH_P_PRP)},
+#endif
+#ifdef ETH_P_CFM
+  {ROW(ETH_P_CFM)},
+#endif
+#ifdef ETH_P_FCOE
+  {ROW(ETH_P_FCOE)},
+#endif
+#ifdef ETH_P_HSR
+  {ROW(ETH_P_HSR)},
+#endif
+#ifdef ETH_P_NSH
+  {ROW(ETH_P_NSH)},
+#endif
+#ifdef ETH_P_TEB
+  {ROW(ETH_P_TEB)},
+#endif
+#ifdef ETH_P_CAN
+  {ROW(ETH_P_CAN)},
+#endif
+#ifdef ETH_P_CANFD
+  {ROW(ETH_P_CANFD)},
+#endif
+#ifdef ETH_P_IEEE802154
+  {ROW(ETH_P_IEEE802154)},
+#endif
+#ifdef ETH_P_BATMAN
+  {ROW(ETH_P_BATMAN)},
+#endif
+#ifdef ETH_P_TSN
+  {ROW(ETH_P_TSN)},
+#endif
+#ifdef ETH_P_ERSPAN
+  {ROW(ETH_P_ERSPAN)},
+#endif
+#ifdef ETH_P_WCCP
+  {ROW(ETH_P_WCCP)},
+#endif
+#ifdef ARPHRD_ETHER
+  {ROW(ARPHRD_ETHER)},
+#endif
+#ifdef ARPHRD_IEEE802
+  {ROW(ARPHRD_IEEE802)},
+#endif
+#ifdef ARPHRD_ARCNET
+  {ROW(ARPHRD_ARCNET)},
+#endif
+#ifdef ARPHRD_ATM
+  {ROW(ARPHRD_ATM)},
+#endif
+#ifdef ARPHRD_IEEE1394
+  {ROW(ARPHRD_IEEE1394)},
+#endif
+#ifdef ARPHRD_INFINIBAND
+  {ROW(ARPHRD_INFINIBAND)},
+#endif
+#ifdef ARPHRD_SLIP
+  {ROW(ARPHRD_SLIP)},
+#endif
+#ifdef ARPHRD_CAN
+  {ROW(ARPHRD_CAN)},
+#endif
+#ifdef ARPHRD_PPP
+  {ROW(ARPHRD_PPP)},
+#endif
+#ifdef ARPHRD_HDLC
+  {ROW(ARPHRD_HDLC)},
+#endif
+#ifdef ARPHRD_RAWIP
+  {ROW(ARPHRD_RAWIP)},
+#endif
+#ifdef ARPHRD_TUNNEL
+  {ROW(ARPHRD_TUNNEL)},
+#endif
+#ifdef ARPHRD_TUNNEL6
+  {ROW(ARPHRD_TUNNEL6)},
+#endif
+#ifdef ARPHRD_LOOPBACK
+  {ROW(ARPHRD_LOOPBACK)},
+#endif
+#ifdef ARPHRD_FDDI
+  {ROW(ARPHRD_FDDI)},
+#endif
+#ifdef ARPHRD_SIT
+  {ROW(ARPHRD_SIT)},
+#endif
+#ifdef ARPHRD_IPGRE
+  {ROW(ARPHRD_IPGRE)},
+#endif
+#ifdef ARPHRD_IP6GRE
+  {ROW(ARPHRD_IP6GRE)},
+#endif
+#ifdef ARPHRD_IEEE80211
+  {ROW(ARPHRD_IEEE80211)},
+#endif
+#ifdef ARPHRD_IEEE80211_PRISM
+  {ROW(ARPHRD_IEEE80211_PRISM)},
+#endif
+#ifdef ARPHRD_IEEE80211_RADIOTAP
+  {ROW(ARPHRD_IEEE80211_RADIOTAP)},
+#endif
+#ifdef ARPHRD_IEEE802154
+  {ROW(ARPHRD_IEEE802154)},
+#endif
+#ifdef ARPHRD_NETLINK
+  {ROW(ARPHRD_NETLINK)},
+#endif
+#ifdef ARPHRD_6LOWPAN
+  {ROW(ARPHRD_6LOWPAN)},
+#endif
+#ifdef ARPHRD_VSOCKMON
+  {ROW(ARPHRD_VSOCKMON)},
+#endif
+#ifdef ARPHRD_VOID
+  {ROW(ARPHRD_VOID)},
+#endif
+#ifdef ARPHRD_NONE
+  {ROW(ARPHRD_NONE)},
+#endif
+#ifdef ICMP_ECHOREPLY
+  {ROW(ICMP_ECHOREPLY)},
+#endif
+#ifdef ICMP_DEST_UNREACH
+  {ROW(ICMP_DEST_UNREACH)},
+#endif
+#ifdef ICMP_SOURCE_QUENCH
+  {ROW(ICMP_SOURCE_QUENCH)},
+#endif
+#ifdef ICMP_REDIRECT
+  {ROW(ICMP_REDIRECT)},
+#endif
+#ifdef ICMP_ECHO
+  {ROW(ICMP_ECHO)},
+#endif
+#ifdef ICMP_TIME_EXCEEDED
+  {ROW(ICMP_TIME_EXCEEDED)},
+#endif
+#ifdef ICMP_PARAMETERPROB
+  {ROW(ICMP_PARAMETERPROB)},
+#endif
+#ifdef ICMP_TIMESTAMP
+  {ROW(ICMP_TIMESTAMP)},
+#endif
+#ifdef ICMP_TIMESTAMPREPLY
+  {ROW(ICMP_TIMESTAMPREPLY)},
+#endif
+#ifdef ICMP_NET_UNREACH
+  {ROW(ICMP_NET_UNREACH)},
+#endif
+#ifdef ICMP_HOST_UNREACH
+  {ROW(ICMP_HOST_UNREACH)},
+#endif
+#ifdef ICMP_PROT_UNREACH
+  {ROW(ICMP_PROT_UNREACH)},
+#endif
+#ifdef ICMP_PORT_UNREACH
+  {ROW(ICMP_PORT_UNREACH)},
+#endif
+#ifdef ICMP_FRAG_NEEDED
+  {ROW(ICMP_FRAG_NEEDED)},
+#endif
+#ifdef ICMP_SR_FAILED
+  {ROW(ICMP_SR_FAILED)},
+#endif
+#ifdef ICMP_NET_UNKNOWN
+  {ROW(ICMP_NET_UNKNOWN)},
+#endif
+#ifdef ICMP_HOST_UNKNOWN
+  {ROW(ICMP_HOST_UNKNOWN)},
+#endif
+#ifdef ICMP_NET_ANO
+  {ROW(ICMP_NET_ANO)},
+#endif
+#ifdef ICMP_HOST_ANO
+  {ROW(ICMP_HOST_ANO)},
+#endif
+#ifdef ICMP_PKT_FILTERED
+  {ROW(ICMP_PKT_FILTERED)},
+#endif
+#ifdef ICMP_EXC_TTL
+  {ROW(ICMP_EXC_TTL)},
+#endif
+#ifdef ICMP_EXC_FRAGTIME
+  {ROW(ICMP_EXC_FRAGTIME)},
+#endif
+#ifdef ICMPV6_DEST_UNREACH
+  {ROW(ICMPV6_DEST_UNREACH)},
+#endif
+#ifdef ICMPV6_PKT_TOOBIG
+  {ROW(ICMPV6_PKT_TOOBIG)},
+#endif
+#ifdef ICMPV6_TIME_EXCEED
+  {ROW(ICMPV6_TIME_EXCEED)},
+#endif
+#ifdef ICMPV6_PARAMPROB
+  {ROW(ICMPV6_PARAMPROB)},
+#endif
+#ifdef ICMPV6_ECHO_REQUEST
+  {ROW(ICMPV6_ECHO_REQUEST)},
+#endif
+#ifdef ICMPV6_ECHO_REPLY
+  {ROW(ICMPV6_ECHO_REPLY)},
+#endif
+#ifdef ICMPV6_MGM_QUERY
+  {ROW(ICMPV6_MGM_QUERY)},
+#endif
+#ifdef ICMPV6_MGM_REPORT
+  {ROW(ICMPV6_MGM_REPORT)},
+#endif
+#ifdef ICMPV6_MGM_REDUCTION
+  {ROW(ICMPV6_MGM_REDUCTION)},
+#endif
+#ifdef ICMPV6_MLD2_REPORT
+  {ROW(ICMPV6_MLD2_REPORT)},
+#endif
+#ifdef ICMPV6_NOROUTE
+  {ROW(ICMPV6_NOROUTE)},
+#endif
+#ifdef ICMPV6_ADM_PROHIBITED
+  {ROW(ICMPV6_ADM_PROHIBITED)},
+#endif
+#ifdef ICMPV6_NOT_NEIGHBOUR
+  {ROW(ICMPV6_NOT_NEIGHBOUR)},
+#endif
+#ifdef ICMPV6_ADDR_UNREACH
+  {ROW(ICMPV6_ADDR_UNREACH)},
+#endif
+#ifdef ICMPV6_PORT_UNREACH
+  {ROW(ICMPV6_PORT_UNREACH)},
+#endif
+#ifdef ICMPV6_POLICY_FAIL
+  {ROW(ICMPV6_POLICY_FAIL)},
+#endif
+#ifdef ICMPV6_REJECT_ROUTE
+  {ROW(ICMPV6_REJECT_ROUTE)},
+#endif
+#ifdef ICMPV6_EXC_HOPLIMIT
+  {ROW(ICMPV6_EXC_HOPLIMIT)},
+#endif
+#ifdef ICMPV6_EXC_FRAGTIME
+  {ROW(ICMPV6_EXC_FRAGTIME)},
+#endif
+#ifdef __linux__ /* enumerators, for which no #ifdef can ask */
+  {ROW(TPACKET_V1)},
+  {ROW(TPACKET_V2)},
+  {ROW(TPACKET_V3)},
+  {ROW(SOF_TIMESTAMPING_TX_HARDWARE)},
+  {ROW(SOF_TIMESTAMPING_TX_SOFTWARE)},
+  {ROW(SOF_TIMESTAMPING_RX_HARDWARE)},
+  {ROW(SOF_TIMESTAMPING_RX_SOFTWARE)},
+  {ROW(SOF_TIMESTAMPING_SOFTWARE)},
+  {ROW(SOF_TIMESTAMPING_SYS_HARDWARE)},
+  {ROW(SOF_TIMESTAMPING_RAW_HARDWARE)},
+  {ROW(SOF_TIMESTAMPING_OPT_ID)},
+  {ROW(SOF_TIMESTAMPING_TX_SCHED)},
+  {ROW(SOF_TIMESTAMPING_TX_ACK)},
+  {ROW(SOF_TIMESTAMPING_OPT_CMSG)},
+  {ROW(SOF_TIMESTAMPING_OPT_TSONLY)},
+  {ROW(SOF_TIMESTAMPING_OPT_STATS)},
+  {ROW(SOF_TIMESTAMPING_OPT_PKTINFO)},
+  {ROW(SOF_TIMESTAMPING_OPT_TX_SWHW)},
+  {ROW(SOF_TXTIME_DEADLINE_MODE)},
+  {ROW(SOF_TXTIME_REPORT_ERRORS)},
 #endif
   {ROW(TCP_ESTABLISHED)},
   {ROW(TCP_SYN_SENT)},

@@ -286,3 +286,9 @@ int sys_peercred(int fd, struct sys_cred *cred) {
   cred->gid = u.gid;
   return 0;
 }
+
+void sys_owncred(struct sys_cred *cred) {
+  cred->pid = getpid();
+  cred->uid = geteuid();
+  cred->gid = getegid();
+}

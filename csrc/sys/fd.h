@@ -58,5 +58,6 @@ struct sys_cred {
   int64_t pid, uid, gid;
 };
 int sys_peercred(int fd, struct sys_cred *cred);
+void sys_owncred(struct sys_cred *cred);
 
 #endif

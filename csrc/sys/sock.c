@@ -69,6 +69,13 @@ int sock_connect(int fd, const struct addr *a) {
   return err == -EINTR ? -EINPROGRESS : err;
 }
 
+int sock_disconnect(int fd) {
+  struct sockaddr none;
+  memset(&none, 0, sizeof none);
+  none.sa_family = AF_UNSPEC;
+  return result(connect(fd, &none, sizeof none));
+}
+
 static void clip(struct addr *a) {
   if (a->len > sizeof a->u)
     a->len = sizeof a->u;
@@ -158,9 +165,6 @@ ssize_t sock_recv(int fd, struct sock_msg *m, int flags) {
                      .msg_control = m->control,
                      .msg_controllen = m->controllen};
   ssize_t n;
-#ifdef MSG_CMSG_CLOEXEC
-  flags |= MSG_CMSG_CLOEXEC;
-#endif
   do
     n = recvmsg(fd, &h, flags);
   while (n == -1 && errno == EINTR);
@@ -171,6 +175,28 @@ ssize_t sock_recv(int fd, struct sock_msg *m, int flags) {
   m->controllen = h.msg_controllen;
   m->flags = h.msg_flags;
   return n;
+}
+
+#ifdef MSG_CMSG_CLOEXEC
+const int SOCK_FDSAFE = MSG_CMSG_CLOEXEC;
+#else
+const int SOCK_FDSAFE = 0;
+#endif
+
+#ifdef __linux__
+const int SOCK_TRUELEN = MSG_TRUNC;
+#else
+const int SOCK_TRUELEN = 0;
+#endif
+
+ssize_t sock_recverror(int fd, struct sock_msg *m) {
+#ifdef MSG_ERRQUEUE
+  return sock_recv(fd, m, MSG_ERRQUEUE | MSG_TRUNC);
+#else
+  (void)fd;
+  (void)m;
+  return -EAGAIN;
+#endif
 }
 
 int sock_poll(struct sock_poll *fds, size_t n) {

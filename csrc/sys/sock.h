@@ -20,6 +20,9 @@ int sock_listen(int fd, int backlog);
 /* -EINPROGRESS: it goes on by itself; sys_error() tells how it ended. */
 int sock_connect(int fd, const struct addr *a);
 
+/* Of a socket for messages: it has no peer any more. */
+int sock_disconnect(int fd);
+
 /* The new descriptor; a (NULL: not wanted) has len 0 if the peer has no
  * address. */
 int sock_accept(int fd, struct addr *a);
@@ -48,8 +51,38 @@ struct sock_msg {
 
 ssize_t sock_send(int fd, const struct sock_msg *m, int flags);
 
-/* MSG_CMSG_CLOEXEC is added to the flags. */
+/* The flag with which descriptors that come are close-on-exec. Packet sockets,
+ * to which none can come, refuse it. */
+extern const int SOCK_FDSAFE;
+
 ssize_t sock_recv(int fd, struct sock_msg *m, int flags);
+
+/* The flag for sock_recv with which a message that was cut tells its true
+ * length; 0 where there is none. */
+extern const int SOCK_TRUELEN;
+
+/* The next of the queue of errors, as a message; -EAGAIN if there is none. */
+ssize_t sock_recverror(int fd, struct sock_msg *m);
+
+/* One of many messages. */
+struct sock_one {
+  struct iovec iov;
+  struct addr addr; /* received: from whom; len 0 if unknown */
+  size_t len;       /* received: its true length */
+  uint16_t segment; /* received: several datagrams of this length; or 0 */
+};
+
+enum { SOCK_MANY = 64 }; /* at most, in one call */
+
+/* Sends n messages, each to its own address of `to` (as many as there are
+ * messages, or one for all, or none: NULL). Returns how many were taken, at
+ * least one, or -errno of the first. */
+int sock_sendmany(int fd, const struct iovec *iov, const struct addr *to,
+                  bool each, int n);
+
+/* Receives at most n without waiting; gro: some may be several put together.
+ * Returns how many, at least one, or -errno: -EAGAIN for none. */
+int sock_recvmany(int fd, struct sock_one *ones, int n, bool gro);
 
 /* One of the descriptors of a poll(2). */
 struct sock_poll {

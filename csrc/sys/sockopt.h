@@ -28,7 +28,14 @@ enum opt_type {
 enum { OPT_R = 1, OPT_W = 2, OPT_RW = 3 };
 
 /* The families that can have it. */
-enum { OPT_INET = 1, OPT_INET6 = 2, OPT_UNIX = 4, OPT_IP = 3, OPT_ANY = 7 };
+enum {
+  OPT_INET = 1,
+  OPT_INET6 = 2,
+  OPT_UNIX = 4,
+  OPT_PACKET = 8,
+  OPT_IP = 3,
+  OPT_ANY = 15
+};
 
 enum {
   OPT_ABSENT = -1, /* the number of what the headers here do not have */

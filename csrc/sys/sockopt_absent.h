@@ -1,14 +1,40 @@
 /* SPDX-License-Identifier: MIT
  * Options that the headers of some system or of some year do not have: the
- * row stays, so that the name is known, and says that it is absent. */
+ * row stays, so that the name is known, and says that it is absent.
+ * budget: a list, as the table is. */
 #ifndef NEAP_SYS_SOCKOPT_ABSENT_H
 #define NEAP_SYS_SOCKOPT_ABSENT_H
 
+/* Their levels. */
+#ifndef IPPROTO_UDPLITE
+#define IPPROTO_UDPLITE OPT_ABSENT
+#endif
+#ifndef SOL_RAW
+#define SOL_RAW OPT_ABSENT
+#endif
+#ifndef SOL_PACKET
+#define SOL_PACKET OPT_ABSENT
+#endif
+
+/* The other name of the one that RFC 3542 has. */
+#if !defined(ICMPV6_FILTER) && defined(ICMP6_FILTER)
+#define ICMPV6_FILTER ICMP6_FILTER
+#endif
+
+#ifndef SO_ATTACH_BPF
+#define SO_ATTACH_BPF OPT_ABSENT
+#endif
+#ifndef SO_ATTACH_REUSEPORT_EBPF
+#define SO_ATTACH_REUSEPORT_EBPF OPT_ABSENT
+#endif
 #ifndef SO_BINDTODEVICE
 #define SO_BINDTODEVICE OPT_ABSENT
 #endif
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX OPT_ABSENT
+#endif
+#ifndef SO_BPF_EXTENSIONS
+#define SO_BPF_EXTENSIONS OPT_ABSENT
 #endif
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK OPT_ABSENT
@@ -19,8 +45,17 @@
 #ifndef SO_BUSY_POLL_BUDGET
 #define SO_BUSY_POLL_BUDGET OPT_ABSENT
 #endif
+#ifndef SO_CNX_ADVICE
+#define SO_CNX_ADVICE OPT_ABSENT
+#endif
 #ifndef SO_COOKIE
 #define SO_COOKIE OPT_ABSENT
+#endif
+#ifndef SO_DETACH_FILTER
+#define SO_DETACH_FILTER OPT_ABSENT
+#endif
+#ifndef SO_DETACH_REUSEPORT_BPF
+#define SO_DETACH_REUSEPORT_BPF OPT_ABSENT
 #endif
 #ifndef SO_DOMAIN
 #define SO_DOMAIN OPT_ABSENT
@@ -42,6 +77,9 @@
 #endif
 #ifndef SO_MAX_PACING_RATE
 #define SO_MAX_PACING_RATE OPT_ABSENT
+#endif
+#ifndef SO_MEMINFO
+#define SO_MEMINFO OPT_ABSENT
 #endif
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE OPT_ABSENT
@@ -69,6 +107,9 @@
 #endif
 #ifndef SO_PEERCRED
 #define SO_PEERCRED OPT_ABSENT
+#endif
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS OPT_ABSENT
 #endif
 #ifndef SO_PEERSEC
 #define SO_PEERSEC OPT_ABSENT
@@ -112,11 +153,23 @@
 #ifndef SO_TIMESTAMPING
 #define SO_TIMESTAMPING OPT_ABSENT
 #endif
+#ifndef SO_TIMESTAMPING_NEW
+#define SO_TIMESTAMPING_NEW OPT_ABSENT
+#endif
 #ifndef SO_TIMESTAMPNS
 #define SO_TIMESTAMPNS OPT_ABSENT
 #endif
+#ifndef SO_TIMESTAMPNS_NEW
+#define SO_TIMESTAMPNS_NEW OPT_ABSENT
+#endif
+#ifndef SO_TIMESTAMP_NEW
+#define SO_TIMESTAMP_NEW OPT_ABSENT
+#endif
 #ifndef SO_TXREHASH
 #define SO_TXREHASH OPT_ABSENT
+#endif
+#ifndef SO_TXTIME
+#define SO_TXTIME OPT_ABSENT
 #endif
 #ifndef SO_WIFI_STATUS
 #define SO_WIFI_STATUS OPT_ABSENT
@@ -199,6 +252,9 @@
 #ifndef IP_RETOPTS
 #define IP_RETOPTS OPT_ABSENT
 #endif
+#ifndef IP_ROUTER_ALERT
+#define IP_ROUTER_ALERT OPT_ABSENT
+#endif
 #ifndef IP_TOS
 #define IP_TOS OPT_ABSENT
 #endif
@@ -223,6 +279,9 @@
 #ifndef IPV6_DONTFRAG
 #define IPV6_DONTFRAG OPT_ABSENT
 #endif
+#ifndef IPV6_DSTOPTS
+#define IPV6_DSTOPTS OPT_ABSENT
+#endif
 #ifndef IPV6_FLOWINFO
 #define IPV6_FLOWINFO OPT_ABSENT
 #endif
@@ -235,6 +294,9 @@
 #ifndef IPV6_HDRINCL
 #define IPV6_HDRINCL OPT_ABSENT
 #endif
+#ifndef IPV6_HOPOPTS
+#define IPV6_HOPOPTS OPT_ABSENT
+#endif
 #ifndef IPV6_MINHOPCOUNT
 #define IPV6_MINHOPCOUNT OPT_ABSENT
 #endif
@@ -246,6 +308,9 @@
 #endif
 #ifndef IPV6_MULTICAST_ALL
 #define IPV6_MULTICAST_ALL OPT_ABSENT
+#endif
+#ifndef IPV6_PATHMTU
+#define IPV6_PATHMTU OPT_ABSENT
 #endif
 #ifndef IPV6_RECVDSTOPTS
 #define IPV6_RECVDSTOPTS OPT_ABSENT
@@ -285,6 +350,12 @@
 #endif
 #ifndef IPV6_ROUTER_ALERT_ISOLATE
 #define IPV6_ROUTER_ALERT_ISOLATE OPT_ABSENT
+#endif
+#ifndef IPV6_RTHDR
+#define IPV6_RTHDR OPT_ABSENT
+#endif
+#ifndef IPV6_RTHDRDSTOPTS
+#define IPV6_RTHDRDSTOPTS OPT_ABSENT
 #endif
 #ifndef IPV6_TCLASS
 #define IPV6_TCLASS OPT_ABSENT
@@ -390,6 +461,87 @@
 #endif
 #ifndef TCP_WINDOW_CLAMP
 #define TCP_WINDOW_CLAMP OPT_ABSENT
+#endif
+#ifndef UDP_CORK
+#define UDP_CORK OPT_ABSENT
+#endif
+#ifndef UDP_ENCAP
+#define UDP_ENCAP OPT_ABSENT
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO OPT_ABSENT
+#endif
+#ifndef UDP_NO_CHECK6_RX
+#define UDP_NO_CHECK6_RX OPT_ABSENT
+#endif
+#ifndef UDP_NO_CHECK6_TX
+#define UDP_NO_CHECK6_TX OPT_ABSENT
+#endif
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT OPT_ABSENT
+#endif
+#ifndef UDPLITE_RECV_CSCOV
+#define UDPLITE_RECV_CSCOV OPT_ABSENT
+#endif
+#ifndef UDPLITE_SEND_CSCOV
+#define UDPLITE_SEND_CSCOV OPT_ABSENT
+#endif
+#ifndef ICMP_FILTER
+#define ICMP_FILTER OPT_ABSENT
+#endif
+#ifndef ICMPV6_FILTER
+#define ICMPV6_FILTER OPT_ABSENT
+#endif
+#ifndef PACKET_ADD_MEMBERSHIP
+#define PACKET_ADD_MEMBERSHIP OPT_ABSENT
+#endif
+#ifndef PACKET_AUXDATA
+#define PACKET_AUXDATA OPT_ABSENT
+#endif
+#ifndef PACKET_COPY_THRESH
+#define PACKET_COPY_THRESH OPT_ABSENT
+#endif
+#ifndef PACKET_DROP_MEMBERSHIP
+#define PACKET_DROP_MEMBERSHIP OPT_ABSENT
+#endif
+#ifndef PACKET_FANOUT
+#define PACKET_FANOUT OPT_ABSENT
+#endif
+#ifndef PACKET_HDRLEN
+#define PACKET_HDRLEN OPT_ABSENT
+#endif
+#ifndef PACKET_IGNORE_OUTGOING
+#define PACKET_IGNORE_OUTGOING OPT_ABSENT
+#endif
+#ifndef PACKET_LOSS
+#define PACKET_LOSS OPT_ABSENT
+#endif
+#ifndef PACKET_ORIGDEV
+#define PACKET_ORIGDEV OPT_ABSENT
+#endif
+#ifndef PACKET_QDISC_BYPASS
+#define PACKET_QDISC_BYPASS OPT_ABSENT
+#endif
+#ifndef PACKET_RESERVE
+#define PACKET_RESERVE OPT_ABSENT
+#endif
+#ifndef PACKET_ROLLOVER_STATS
+#define PACKET_ROLLOVER_STATS OPT_ABSENT
+#endif
+#ifndef PACKET_STATISTICS
+#define PACKET_STATISTICS OPT_ABSENT
+#endif
+#ifndef PACKET_TIMESTAMP
+#define PACKET_TIMESTAMP OPT_ABSENT
+#endif
+#ifndef PACKET_TX_HAS_OFF
+#define PACKET_TX_HAS_OFF OPT_ABSENT
+#endif
+#ifndef PACKET_VERSION
+#define PACKET_VERSION OPT_ABSENT
+#endif
+#ifndef PACKET_VNET_HDR
+#define PACKET_VNET_HDR OPT_ABSENT
 #endif
 
 #endif

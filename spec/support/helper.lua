@@ -320,8 +320,13 @@ local function left_tasks()
   return ("it left %d tasks:\n%s"):format(#tasks, text)
 end
 
+-- A cancelled lookup's thread may have a file open for a moment yet.
 local function left_descriptors()
-  local now = M.count_fds()
+  local now, tries = M.count_fds(), 0
+  while now > count and tries < 50 do
+    neap.step(0.002)
+    now, tries = M.count_fds(), tries + 1
+  end
   if now <= count then return end
   local new = {}
   for fd, target in pairs(M.fds()) do

@@ -2,9 +2,14 @@
  * Control data: what is put in comes out, and what is cut short is refused. */
 #include "sys/cmsg.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#ifdef __linux__
+#include <linux/if_packet.h>
+#endif
 
 #include "base/util.h"
 #include "check.h"
@@ -103,6 +108,78 @@ static void test_pktinfo(void) {
   CHECK(addr_iptext(&w.addr, text) > 0 && strcmp(text, "fd00::1") == 0);
 }
 
+/* A time of three, of which the last is the hardware's. */
+static void test_times(void) {
+  static const struct {
+    const char *name;
+    int64_t seconds, nanoseconds, raw;
+  } cases[] = {
+    {"SO_TIMESTAMP",        7, 5000, 0 },
+    {"SO_TIMESTAMPNS",      7, 5,    0 },
+    {"SO_TIMESTAMPING",     7, 5,    99},
+    {"SO_TIMESTAMP_NEW",    7, 5000, 0 },
+    {"SO_TIMESTAMPNS_NEW",  7, 5,    0 },
+    {"SO_TIMESTAMPING_NEW", 7, 5,    99},
+  };
+  static const int64_t times[] = {7, 5, 0, 0, 99, 1};
+  struct cmsg_item item = {0, 0, times, sizeof times};
+  struct cmsg_value v;
+  size_t i;
+  for (i = 0; i < countof(cases); i++) {
+    const struct cmsg_row *row = cmsg_named(cases[i].name);
+    if (row == NULL)
+      continue;
+    CHECK(cmsg_decode(row, &item, &v));
+    CHECK(v.seconds == cases[i].seconds);
+    CHECK(v.nanoseconds == cases[i].nanoseconds);
+    CHECK(v.rawseconds == cases[i].raw);
+  }
+}
+
+#ifdef __linux__
+static void test_widths(void) {
+  struct cmsg_value v = {.number = 0x0102030405060708}, w;
+  char bytes[CMSG_ENCODED];
+  struct cmsg_item item = {0, 0, bytes, 0};
+  item.len = (size_t)cmsg_encode(cmsg_named("UDP_SEGMENT"), &v, bytes);
+  CHECK(item.len == 2);
+  CHECK(cmsg_decode(cmsg_named("UDP_SEGMENT"), &item, &w));
+  CHECK(w.number == 0x0708);
+  item.len = (size_t)cmsg_encode(cmsg_named("SCM_TXTIME"), &v, bytes);
+  CHECK(item.len == 8);
+  CHECK(cmsg_decode(cmsg_named("SCM_TXTIME"), &item, &w));
+  CHECK(w.number == v.number);
+  CHECK(cmsg_encode(cmsg_named("PACKET_AUXDATA"), &v, bytes) == -EINVAL);
+  CHECK(cmsg_encode(cmsg_named("IPV6_HOPOPTS"), &v, bytes) == -EINVAL);
+}
+
+static void test_auxdata(void) {
+  const struct cmsg_row *row = cmsg_named("PACKET_AUXDATA");
+  struct tpacket_auxdata a = {.tp_status = TP_STATUS_USER,
+                              .tp_len = 100,
+                              .tp_snaplen = 60,
+                              .tp_vlan_tci = 7,
+                              .tp_vlan_tpid = 0x8100};
+  struct cmsg_item item = {0, 0, &a, sizeof a};
+  struct cmsg_value v;
+  CHECK(cmsg_decode(row, &item, &v));
+  CHECK(v.number == TP_STATUS_USER && v.length == 100 && v.snaplen == 60);
+  CHECK(v.vlan == -1 && v.vlan_tpid == -1);
+  a.tp_status |= TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID;
+  CHECK(cmsg_decode(row, &item, &v) && v.vlan == 7 && v.vlan_tpid == 0x8100);
+  item.len--;
+  CHECK(!cmsg_decode(row, &item, &v));
+}
+
+static void test_path_mtu(void) {
+  struct ip6_mtuinfo m = {.ip6m_addr.sin6_family = AF_INET6, .ip6m_mtu = 1400};
+  struct cmsg_item item = {0, 0, &m, sizeof m};
+  struct cmsg_value v;
+  CHECK(cmsg_decode(cmsg_named("IPV6_PATHMTU"), &item, &v));
+  CHECK(v.number == 1400 && addr_family(&v.addr) == AF_INET6);
+}
+#endif
+
 int main(void) {
   int passed = 0;
   RUN(test_round_trip);
@@ -110,6 +187,12 @@ int main(void) {
   RUN(test_cut);
   RUN(test_short);
   RUN(test_pktinfo);
+  RUN(test_times);
+#ifdef __linux__
+  RUN(test_widths);
+  RUN(test_auxdata);
+  RUN(test_path_mtu);
+#endif
   printf("%d passed\n", passed);
   return 0;
 }
