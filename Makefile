@@ -31,6 +31,11 @@ LUA_LIBS ?= $(if $(LUA_PC),$(shell $(PKG_CONFIG) --libs $(LUA_PC)),\
 TLS_NOTE = $(shell v=$$($(PKG_CONFIG) --modversion openssl 2>/dev/null) && \
   echo "OpenSSL $$v found" || echo "OpenSSL not found: neap.tls is not built")
 
+# neap/filtercore.so likewise, for libpcap.
+PCAP_NOTE = $(shell v=$$($(PKG_CONFIG) --modversion libpcap 2>/dev/null) && \
+  echo "libpcap $$v found" || echo "libpcap not found: filters are not compiled")
+PCAP := $(shell $(PKG_CONFIG) --exists libpcap 2>/dev/null && echo yes)
+
 # A thread of ours may outlive the Lua state: its code must stay mapped.
 NODELETE = $(shell t=$$(mktemp) && \
   echo 'int probe;' | $(CC) -shared -fPIC -Wl,-z,nodelete -x c - -o "$$t" \
@@ -58,10 +63,20 @@ WRAPS := $(if $(WRAP),$(WRAPPED:%=-Wl$(comma)--wrap=%))
 SOURCES := $(sort $(wildcard $(addprefix csrc/,base/*.c sys/*.c loop/*.c \
   io/*.c lua/*.c)))
 OBJECTS := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
-BELOW_LUA := $(filter-out $(BUILD)/obj/lua/%,$(OBJECTS))
+BELOW_LUA = $(filter-out $(BUILD)/obj/lua/%,$(OBJECTS) $(call PART_OBJECTS,wire))
 UNITS := $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(wildcard test/unit/*.c))
 HOSTS := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
 CORE := $(BUILD)/neap/core.so
+
+# Objects of their own, which need no symbol of the core: neap/NAMEcore.so is
+# made of csrc/NAME and csrc/lua/NAME, and is loaded only when its module is.
+PARTS := wire $(if $(PCAP),filter)
+FLAGS_filter = $(shell $(PKG_CONFIG) --cflags libpcap)
+LIBS_filter = $(shell $(PKG_CONFIG) --libs libpcap)
+PART_SOURCES = $(sort $(wildcard $(addprefix csrc/,$(1)/*.c lua/$(1)/*.c)))
+PART_OBJECTS = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(call PART_SOURCES,$(1)))
+ALL_SOURCES := $(SOURCES) $(foreach part,$(PARTS),$(call PART_SOURCES,$(part)))
+MODULES := $(CORE) $(PARTS:%=$(BUILD)/neap/%core.so)
 
 # The checkout's own modules, and nothing that the user's settings add.
 RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 NEAP_BUILD='$(BUILD)' \
@@ -74,7 +89,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: all run test check lint asan gc oom bench install clean help \
   tour suite sweep figures hosts FORCE
 
-all: $(CORE) ## build the module into build/
+all: $(MODULES) ## build the module into build/
 
 run: ## install what is missing, build, and take the tour
 	@.ci/deps build run
@@ -110,7 +125,7 @@ bench: ## the benchmark against C and the peers
 
 install: all ## into PREFIX (LUADIR and LIBDIR), below DESTDIR
 	$(INSTALL) -d '$(DESTDIR)$(LIBDIR)/neap'
-	$(INSTALL) -m 755 $(CORE) '$(DESTDIR)$(LIBDIR)/neap/core.so'
+	$(INSTALL) -m 755 $(MODULES) '$(DESTDIR)$(LIBDIR)/neap'
 	find lua/neap -name '*.lua' | sed 's|^lua/||' | while read -r file; do \
 	  $(INSTALL) -d "$(DESTDIR)$(LUADIR)/$${file%/*}" && \
 	  $(INSTALL) -m 644 "lua/$$file" "$(DESTDIR)$(LUADIR)/$$file" || exit; \
@@ -123,6 +138,7 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
 	@echo 'Lua:      $(LUA), $(or $(LUA_CFLAGS),no headers found)'
 	@echo 'TLS:      $(TLS_NOTE)'
+	@echo 'filters:  $(PCAP_NOTE)'
 
 # What the targets above do once their needs are there.
 
@@ -146,10 +162,18 @@ $(CORE): $(OBJECTS)
 	  -o $@.new $(OBJECTS) -lm
 	@mv $@.new $@
 
+$(foreach part,$(PARTS),$(eval \
+  $(BUILD)/neap/$(part)core.so: $(call PART_OBJECTS,$(part))))
+$(filter-out $(CORE),$(MODULES)): $(BUILD)/neap/%core.so: $(BUILD)/sources
+	@mkdir -p $(@D)
+	$(call SAY,link $@)$(CC) $(LIBFLAG) $(CFLAGS) $(LTO) $(SANITIZE) $(LDFLAGS) $(WRAPS) \
+	  -o $@.new $(filter %.o,$^) $(LIBS_$*)
+	@mv $@.new $@
+
 $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call SAY,cc $<)$(CC) $(FLAGS) $(if $(filter csrc/lua/%,$<),$(LUA_CFLAGS)) -MMD -MP \
-	  -c -o $@ $<
+	$(call SAY,cc $<)$(CC) $(FLAGS) $(if $(filter csrc/lua/%,$<),$(LUA_CFLAGS)) \
+	  $(FLAGS_$(word 2,$(subst /, ,$<))) -MMD -MP -c -o $@ $<
 
 $(BUILD)/unit/%: test/unit/%.c $(BELOW_LUA)
 	@mkdir -p $(@D)
@@ -179,6 +203,6 @@ $(BUILD)/flags: FORCE
 $(CORE): $(BUILD)/sources
 $(BUILD)/sources: FORCE
 	@mkdir -p $(@D)
-	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' >$@
+	@echo '$(ALL_SOURCES)' | cmp -s - $@ || echo '$(ALL_SOURCES)' >$@
 
--include $(OBJECTS:.o=.d) $(UNITS:=.d)
+-include $(ALL_SOURCES:csrc/%.c=$(BUILD)/obj/%.d) $(UNITS:=.d)

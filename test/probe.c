@@ -9,6 +9,7 @@
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -276,6 +277,12 @@ static int l_poll(lua_State *L) {
   return 1;
 }
 
+/* setns(fd): this thread goes into the namespace that the descriptor of a
+ * /proc/.../ns/... names; its sockets stay where they were made. */
+static int l_setns(lua_State *L) {
+  return push_result(L, setns(checkint(L, 1), 0), "setns");
+}
+
 /* ---- Lua states, and depth ---- */
 
 /* deep(levels, fn, ...): calls fn(...) from that many C calls within each
@@ -398,6 +405,7 @@ static const luaL_Reg functions[] = {
   {"sendurgent", l_sendurgent},
   {"reset",      l_reset     },
   {"poll",       l_poll      },
+  {"setns",      l_setns     },
   {"deep",       l_deep      },
   {"state",      l_state     },
   {"threads",    l_threads   },

@@ -59,7 +59,8 @@ struct watch {
 struct pace {
   uint32_t turn; /* of the loop, when one was taken last */
   uint16_t run;  /* taken in that turn */
-  uint8_t probe;
+  uint8_t until; /* so many more are taken before it is tried again */
+  uint8_t every; /* how many that was last time */
   bool bursts;
 };
 
@@ -72,9 +73,10 @@ struct loop {
   struct list ready;  /* waits that are over */
   struct slot *slots; /* slot -> watch, with generations */
   uint32_t nslots, freeslot;
-  uint32_t external;   /* waits that something outside can end */
-  unsigned char *mark; /* 1 here, 0 in a child after fork */
-  int pid;             /* where there is no such page */
+  uint32_t external; /* waits that something outside can end */
+  bool eager; /* a wait began without a look at its descriptor: poll soon */
+  unsigned char *mark;                  /* 1 here, 0 in a child after fork */
+  int pid;                              /* where there is no such page */
   int64_t (*due)(const struct wait *w); /* when it must be woken, really */
   void (*rang)(struct loop *l, struct watch *at); /* a bell's descriptor */
 };
@@ -140,23 +142,12 @@ void loop_release(struct loop *l, struct wait *w);
 /* Someone outside can end this wait after all. */
 void loop_external(struct loop *l, struct wait *w);
 
-/* One was taken: IN stays ready only if more are to be expected. */
-static inline void pace_took(struct pace *p, struct watch *at, uint32_t turns) {
-  enum { PROBE_EVERY = 32 };
-  p->run = p->turn == turns ? (uint16_t)(p->run + 1) : 1;
-  p->turn = turns;
-  if (p->run > 1)
-    p->bursts = true;
-  if (!p->bursts && ++p->probe % PROBE_EVERY != 0)
-    at->ready &= (uint8_t)~POLLER_IN;
-}
+/* One was taken: IN stays ready only if more are to be expected, or it is time
+ * to find out. */
+void pace_took(struct pace *p, struct watch *at, struct loop *l);
 
 /* None was there. */
-static inline void pace_empty(struct pace *p, struct watch *at) {
-  p->bursts = p->bursts && p->run > 1;
-  p->run = 0;
-  at->ready &= (uint8_t)~POLLER_IN;
-}
+void pace_empty(struct pace *p, struct watch *at);
 
 /* Ends a wait without a result: nobody will take it from the ready queue. */
 void loop_unwait(struct loop *l, struct wait *w);

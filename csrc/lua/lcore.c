@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "lua/lfilter.h"
 #include "lua/lresolve.h"
 #include "base/util.h"
 
@@ -137,6 +138,27 @@ void core_checkopen(lua_State *L, const struct core *c) {
     luaL_error(L, "the Lua state is being closed");
 }
 
+void core_needscratch(lua_State *L, struct core *c) {
+  if (c->scratch == NULL)
+    c->scratch = calloc(1, sizeof *c->scratch);
+  if (c->scratch == NULL)
+    luaL_error(L, "not enough memory");
+}
+
+char *core_room(lua_State *L, struct core *c, size_t n) {
+  char *room = n <= SCRATCH_SIZE ? scratch_claim(c->scratch) : c->room;
+  if (n > SCRATCH_SIZE && n > c->roomsize) {
+    free(c->room);
+    c->roomsize = 0;
+    room = c->room = malloc(n);
+    if (room != NULL)
+      c->roomsize = n;
+  }
+  if (room == NULL)
+    luaL_error(L, "not enough memory");
+  return room;
+}
+
 void core_push(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key);
 }
@@ -172,7 +194,9 @@ static int core_gc(lua_State *L) {
   core_close_names(c);
   loop_close(&c->loop);
   free(c->scratch);
+  free(c->room);
   c->scratch = NULL;
+  c->room = NULL;
   return 0;
 }
 
@@ -286,7 +310,8 @@ int luaopen_neap_core(lua_State *L) {
     neap_open_trace,      neap_open_coroutine, neap_open_wait,
     neap_open_host,       neap_open_stream,    neap_open_connect,
     neap_open_listener,   neap_open_resolve,   neap_open_signal,
-    neap_open_interfaces,
+    neap_open_interfaces, neap_open_message,   neap_open_packet,
+    neap_open_filter,     neap_open_tun,       neap_open_iface,
   };
   static const luaL_Reg functions[] = {
     {"attach",      l_attach     },

@@ -145,7 +145,7 @@ int listener_accept(lua_State *L, struct core *c, struct wait *w,
   }
   n = l->watch.ready != 0 ? accepted(L, c, l) : -EAGAIN;
   if (n > 0)
-    pace_took(&l->pace, &l->watch, c->loop.turns);
+    pace_took(&l->pace, &l->watch, &c->loop);
   if (n == -EAGAIN) {
     pace_empty(&l->pace, &l->watch);
     n = await_watch(c, w, &l->watch, POLLER_IN);

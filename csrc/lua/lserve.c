@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A connection's task: the handler, and the end of its stream. */
 #include "lua/llistener.h"
+#include "lua/lmsg.h"
 
 static bool is_error(int status) {
   return status != LUA_OK && status != LUA_YIELD;
@@ -8,9 +9,13 @@ static bool is_error(int status) {
 
 /* Slot 3 holds the error, if there was one: the first counts. */
 static int conn_closed(lua_State *L, int status, lua_KContext task) {
+  struct msgsock *m = lmsg_test(L, 1);
   struct stream *s = lua_touserdata(L, 1);
   (void)status;
-  stream_close(s, s->loop);
+  if (m != NULL)
+    lmsg_close(m);
+  else
+    stream_close(s, s->loop);
   lua_settop(L, lua_gettop(L) < 3 ? 2 : 3);
   return task_end(L, lua_gettop(L) == 3 ? LUA_ERRRUN : LUA_OK, task);
 }
@@ -20,7 +25,7 @@ static int conn_end(lua_State *L, int status, lua_KContext task) {
   struct stream *s = lua_touserdata(L, 1);
   if (!is_error(status))
     lua_settop(L, 2);
-  if (stream_unsent(s) == 0)
+  if (lmsg_test(L, 1) != NULL || stream_unsent(s) == 0)
     return conn_closed(L, status, task);
   luaL_getmetafield(L, 1, "__close");
   lua_pushvalue(L, 1);

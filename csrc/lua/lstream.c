@@ -18,10 +18,7 @@ static const char mark = 's';
 struct stream *lstream_new(lua_State *L, struct core *c) {
   struct stream *s;
   core_checkopen(L, c);
-  if (c->scratch == NULL)
-    c->scratch = calloc(1, sizeof *c->scratch);
-  if (c->scratch == NULL)
-    luaL_error(L, "not enough memory");
+  core_needscratch(L, c);
   s = lua_newuserdatauv(L, sizeof *s, 0);
   stream_init(s);
   s->magic = &mark;

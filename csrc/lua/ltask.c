@@ -330,7 +330,7 @@ static void resume_task(lua_State *L, struct core *c, struct task *t) {
 int task_round(lua_State *L, struct core *c, int64_t timeout) {
   int err = 0;
   bool busy = !list_empty(&c->loop.ready) || !list_empty(&c->batch);
-  if (!busy || ++c->unpolled > UNPOLLED) {
+  if (!busy || c->loop.eager || ++c->unpolled > UNPOLLED) {
     err = loop_turn(&c->loop, busy ? 0 : timeout);
     c->unpolled = 0;
   }

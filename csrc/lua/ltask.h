@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "lua/neap.h"
+#include "sys/ifaddr.h"
 
 #define TASK_CLASS "neap.task"
 #define GROUP_CLASS "neap.group"
@@ -71,6 +72,13 @@ struct task {
   bool traced;   /* there is a traceback of an error of its */
 };
 
+/* What an interface was called when that was asked last. */
+struct core_ifname {
+  unsigned index;
+  int64_t asked;
+  char name[IF_NAMELEN];
+};
+
 struct core {
   struct loop loop;
   lua_State *current;   /* the thread that may wait now; NULL at top level */
@@ -80,6 +88,9 @@ struct core {
   struct list tasks;
   struct list batch; /* ready ones of this round */
   struct scratch *scratch;
+  char *room; /* the same, larger, where that is needed */
+  size_t roomsize;
+  struct core_ifname ifnames[8]; /* by index, modulo */
   struct resolver *resolver;
   struct watch resolved;
   uint64_t lastid;
@@ -203,6 +214,13 @@ extern const char task_class[], stream_class[];
 /* Raises when the state is being closed: what is made then is never ended. */
 void core_checkopen(lua_State *L, const struct core *c);
 
+/* Makes the scratch buffer, once; raises if there is no memory. */
+void core_needscratch(lua_State *L, struct core *c);
+
+/* A buffer of at least n bytes, until anything else can run; raises if there
+ * is no memory. */
+char *core_room(lua_State *L, struct core *c, size_t n);
+
 /* Pushes the core's userdata. */
 void core_push(lua_State *L);
 void core_value(lua_State *L, int n); /* pushes a user value of it */
@@ -222,6 +240,10 @@ void neap_open_listener(lua_State *L);
 void neap_open_connect(lua_State *L);
 void neap_open_resolve(lua_State *L);
 void neap_open_interfaces(lua_State *L);
+void neap_open_message(lua_State *L);
+void neap_open_packet(lua_State *L);
+void neap_open_tun(lua_State *L);
+void neap_open_iface(lua_State *L);
 void neap_open_socket(lua_State *L);
 
 #endif

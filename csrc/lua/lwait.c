@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/util.h"
 #include "sys/fd.h"
 
@@ -188,16 +189,32 @@ static int l_now(lua_State *L) {
   return 1;
 }
 
+/* realtime(): the time of day, in nanoseconds since 1970. */
+static int l_realtime(lua_State *L) {
+  lua_pushinteger(L, sys_realtime());
+  return 1;
+}
+
+/* errname(number): the code of an errno that a Lua file failed with. */
+static int l_errname(lua_State *L) {
+  char name[ERR_NAMELEN];
+  int number = (int)neap_checkint(L, 1, 0, 9999);
+  lua_pushstring(L, err_name(-number, name));
+  return 1;
+}
+
 void neap_open_wait(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"sleep", l_sleep},
-    {"turn",  l_turn },
-    {"park",  l_park },
-    {"wake",  l_wake },
-    {"self",  l_self },
-    {"wait",  l_wait },
-    {"now",   l_now  },
-    {NULL,    NULL   }
+    {"sleep",    l_sleep   },
+    {"turn",     l_turn    },
+    {"park",     l_park    },
+    {"wake",     l_wake    },
+    {"self",     l_self    },
+    {"wait",     l_wait    },
+    {"now",      l_now     },
+    {"realtime", l_realtime},
+    {"errname",  l_errname },
+    {NULL,       NULL      }
   };
   static const luaL_Reg meta[] = {
     {"__close", foreign_close},

@@ -17,6 +17,19 @@ local checks <const> = {
   end,
   mode = function(v) return math.type(v) == "integer" and v >= 0 and v <= 511 end,
   family = function(v) return v == "inet" or v == "inet6" or v == "any" end,
+  byte = function(v) return math.type(v) == "integer" and v >= 0 and v <= 255 end,
+  natural = function(v) return math.type(v) == "integer" and v >= 0 end,
+  number = function(v) return type(v) == "number" end,
+  table = function(v) return type(v) == "table" end,
+  interface = function(v)
+    return type(v) == "string" and v ~= "" and #v < 16 and not v:find("\0", 1, true)
+      or math.type(v) == "integer" and v > 0
+  end,
+  timestamps = function(v) return type(v) == "boolean" or v == "software" or v == "hardware" end,
+  protocol = function(v) return type(v) == "string" or math.type(v) == "integer" end,
+  ring = function(v) return type(v) == "boolean" or type(v) == "table" end,
+  lite = function(v) return type(v) == "boolean" or math.type(v) == "integer" and v >= 0 and v <= 65535 end,
+  program = function(v) return type(v) == "table" or type(v) == "string" or math.type(v) == "integer" end,
   fd = function() return true end, -- checked where it is used
 }
 
@@ -27,6 +40,14 @@ local wanted <const> = {
   keepalive = "a boolean or seconds of idleness (1 to 32767)",
   mode = "an integer from 0 to 511",
   family = '"inet", "inet6" or "any"',
+  byte = "an integer from 0 to 255",
+  natural = "an integer, not negative",
+  interface = "the name or the number of an interface",
+  timestamps = 'a boolean, "software" or "hardware"',
+  protocol = "a protocol's name or number",
+  ring = "a boolean or { block_size =, blocks =, frame_timeout = }",
+  lite = "a boolean, or the number of bytes that the checksum covers",
+  program = "a filter: a list of instructions, or text",
 }
 
 --- Options that every stream takes.
@@ -39,6 +60,13 @@ function M.with(...)
     for name, kind in pairs(kinds) do all[name] = kind end
   end
   return all
+end
+
+--- The same table without a name.
+function M.without(options, name)
+  local rest = M.with(options)
+  rest[name] = nil
+  return rest
 end
 
 --- Raises unless `given` is nil or a table of known options; returns a copy.

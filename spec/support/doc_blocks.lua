@@ -2,18 +2,23 @@
 -- own, in a process of its own. In front of a block may stand a comment that
 -- the reader does not see:
 --   <!-- setup: conn = echo() -->       any Lua; over several lines if need be
+--   <!-- needs: root -->               skipped by name where helper.need_root
+--                                      skips; several: <!-- needs: root ipv6 -->
 --   <!-- skip: why this one cannot run here -->
--- The setup shares the block's globals. Each block finds neap, tcp and unix
--- as globals, and to build a setup of: echo(), peer(...), server(fn), path(),
--- after(seconds, fn), forever(seconds), input(text). Where the block says `--> text`
+-- The setup shares the block's globals. Each block finds neap, tcp, unix and
+-- the other modules as globals, and to build a setup of: echo(), peer(...),
+-- server(fn), sockets(options), path(), after(seconds, fn), forever(seconds),
+-- input(text). Where the block says `--> text`
 -- behind a print, that must be among what is printed, in this order; a text
 -- that ends in "..." says how it begins.
 local M = {}
 
---- The blocks of a page: { file =, line =, code =, setup =, skip = }.
+--- The blocks of a page: { file =, line =, lines =, setup =, skip =, needs = },
+-- of which needs is a list of names.
 function M.of(file)
   local blocks = {}
   local setup, skip, comment, block
+  local needs = {}
   local number = 0
   for line in io.lines(file) do
     number = number + 1
@@ -28,12 +33,14 @@ function M.of(file)
       table.insert(comment, last or line)
       if last then setup, comment = table.concat(comment, "\n"), nil end
     elseif line:find "^%s*```lua%s*$" then
-      block = { file = file, line = number, lines = {}, setup = setup or "", skip = skip }
-      setup, skip = nil, nil
+      block = { file = file, line = number, lines = {}, setup = setup or "", skip = skip, needs = needs }
+      setup, skip, needs = nil, nil, {}
     elseif line:find "^<!%-%- setup" then
       local rest = line:match "^<!%-%- setup:?%s*(.*)$"
       local last = rest:match "^(.-)%s*%-%->%s*$"
       if last then setup = last else comment = { rest } end
+    elseif line:find "^<!%-%- needs:" then
+      for name in line:match "^<!%-%- needs:(.-)%-%->":gmatch "%S+" do needs[#needs + 1] = name end
     elseif line:find "^<!%-%- skip:" then
       skip = line:match "^<!%-%- skip:%s*(.-)%s*%-%->"
     end
@@ -44,6 +51,11 @@ end
 -- What is put before each block, on one line less than it has.
 local prelude <const> = [==[
 neap, tcp, unix = require "neap", require "neap.tcp", require "neap.unix"
+setmetatable(_G, { __index = function(_, name)
+  for _, module in ipairs { "udp", "raw", "packet", "tun", "icmp", "wire", "pcap", "filter" } do
+    if name == module then return require("neap." .. name) end
+  end
+end })
 local kept = {}
 local function keep(...)
   for _, value in ipairs { ... } do kept[#kept + 1] = value end
@@ -72,6 +84,11 @@ function peer(...)
   assert(far:write(...))
   far:shutdown "w"
   return near, far
+end
+function sockets(options)
+  local sock = keep(assert(udp.open("127.0.0.1", 0, options)))
+  local ip, port = sock:getsockname()
+  return sock, keep(assert(udp.connect(ip, port, options)))
 end
 function path()
   local name = os.tmpname()
