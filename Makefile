@@ -86,8 +86,8 @@ RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 NEAP_BUILD='$(BUILD)' \
 SAY = $(if $(V),,@echo "  $(1)";)
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all run test check lint asan gc oom bench install clean help \
-  tour suite sweep figures hosts FORCE
+.PHONY: all run test check lint asan gc oom fuzz bench install clean help \
+  tour suite sweep damage figures hosts FORCE
 
 all: $(MODULES) ## build the module into build/
 
@@ -118,6 +118,10 @@ gc: ## the suite with a collector that never rests
 oom: ## the scripts of test/oom, with the n-th allocation failing, for all n
 	@.ci/deps build run
 	@$(MAKE) sweep BUILD=$(BUILD)/oom SAN=address,undefined CFLAGS=-O1 WRAP=1
+
+fuzz: ## FUZZ damaged packets (a million) for neap.wire, sanitized
+	@.ci/deps build run
+	@$(MAKE) damage BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS=-O1
 
 bench: ## the benchmark against C and the peers
 	@.ci/deps build run bench
@@ -150,6 +154,11 @@ suite: all hosts $(UNITS)
 
 sweep: all $(BUILD)/host
 	@$(RUN) $(BUILD)/host $(OOM_FLAGS) test/oom/*.lua
+
+damage: all
+	@$(RUN) LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  $(LUA) test/fuzz/wire.lua $(FUZZ)
 
 figures: all
 	@$(RUN) CC='$(CC)' $(LUA) bench/run $(BENCH)

@@ -56,8 +56,11 @@ local function legend(groups)
   return table.concat(parts)
 end
 
+-- What does not fit ends at the edge; the number beside it says how much.
+local function extent(ratio) return math.min(ratio * WIDTH, WIDTH + RIGHT - 28) end
+
 local function draw_bar(y, name, ratio)
-  local length = math.min(ratio * WIDTH, WIDTH + RIGHT - 28)
+  local length = extent(ratio)
   return ('<rect x="%d" y="%.0f" width="%.1f" height="%d" fill="%s"/>\n')
     :format(LABELS, y, length, BAR, colours[name])
     .. text_at(LABELS + WIDTH + RIGHT - 2, y + BAR - 1, ("%.2f"):format(ratio),
@@ -71,7 +74,7 @@ local function draw_group(y, group)
     local top = y + (i - 1) * STEP
     parts[#parts + 1] = draw_bar(top, bar[1], bar[2])
     if bar[1] == "neap" and group.goal then
-      parts[#parts + 1] = line("goal", LABELS + group.goal * WIDTH, top - 2, top + BAR + 2)
+      parts[#parts + 1] = line("goal", LABELS + extent(group.goal), top - 2, top + BAR + 2)
     end
   end
   return table.concat(parts)

@@ -4,19 +4,10 @@
 #include <signal.h>
 
 #include "common.h"
+#include "load.h"
 #include "target.h"
 
-enum { BLOCK = 256 * 1024, SOURCES = 8, TRACED = 400, SLACK = 30 };
-
-static struct {
-  size_t size;       /* of a message */
-  int count;         /* of connections, or of starts */
-  int wait;          /* in epoll */
-  double seconds;    /* of the measured window */
-  const char *trace; /* file for the counts of system calls */
-  char *profile;     /* file for perf's samples of the window */
-  char **command;
-} want = {.size = 64, .count = 1, .seconds = 1, .wait = 100};
+enum { BLOCK = 256 * 1024, SOURCES = 8, SLACK = 30 };
 
 struct conn {
   int fd;
@@ -31,42 +22,6 @@ static int steady(int fd) {
   static const char plain[] = "reno";
   setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1);
   return fd;
-}
-
-/* -- the measured window ------------------------------------------------- */
-
-static struct {
-  int64_t until, wall, cpu;
-  double done;
-  int warm;
-} meter;
-
-static void meter_begin(void) {
-  meter.until = clock_ns(CLOCK_MONOTONIC) + (int64_t)(want.seconds * 0.25e9);
-}
-
-/* True when the window is over; the first quarter as long again before it is
- * for warming up and does not count. */
-static int meter_over(double done) {
-  int64_t now = clock_ns(CLOCK_MONOTONIC);
-  if (now < meter.until)
-    return 0;
-  int64_t cpu = target_cpu();
-  if (!meter.warm) {
-    meter.warm = 1;
-    meter.wall = now;
-    meter.cpu = cpu;
-    meter.done = done;
-    meter.until = now + (int64_t)(want.seconds * 1e9);
-    if (want.profile)
-      target_profile(want.profile);
-    return 0;
-  }
-  printf("ops=%.3f wall=%.9f cpu=%.9f\n", done - meter.done,
-         (double)(now - meter.wall) / 1e9, (double)(cpu - meter.cpu) / 1e9);
-  if (want.profile)
-    target_unprofile();
-  return 1;
 }
 
 /* -- servers under load -------------------------------------------------- */
@@ -336,20 +291,33 @@ static void run_self(void) {
   target_report();
 }
 
+/* What its arguments have no room for. */
+static void tell_target(void) {
+  char text[32];
+  snprintf(text, sizeof text, "%g", want.seconds);
+  setenv("BENCH_SECONDS", text, 1);
+  snprintf(text, sizeof text, "%d", want.count);
+  setenv("BENCH_COUNT", text, 1);
+}
+
 /* -- command line -------------------------------------------------------- */
 
 static const struct mode {
   const char *name;
   void (*run)(void);
 } modes[] = {
-  {"echo",     run_echo    },
-  {"sink",     run_sink    },
-  {"exchange", run_exchange},
-  {"idle",     run_idle    },
-  {"client",   run_client  },
-  {"source",   run_source  },
-  {"start",    run_start   },
-  {"self",     run_self    },
+  {"echo",      run_echo     },
+  {"sink",      run_sink     },
+  {"exchange",  run_exchange },
+  {"idle",      run_idle     },
+  {"client",    run_client   },
+  {"source",    run_source   },
+  {"start",     run_start    },
+  {"self",      run_self     },
+  {"datagrams", run_datagrams},
+  {"flood",     run_flood    },
+  {"drain",     run_drain    },
+  {"frames",    run_frames   },
 };
 
 static const struct mode *find_mode(const char *name) {
@@ -394,8 +362,9 @@ int main(int argc, char **argv) {
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
-  target_isolate();
+  want.isolated = target_isolate();
   target_prepare((unsigned)want.seconds * 2 + SLACK);
+  tell_target();
   mode->run();
   return 0;
 }

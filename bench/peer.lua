@@ -5,27 +5,39 @@
 local name, role, size, port = arg[1], arg[2], tonumber(arg[3]), tonumber(arg[4])
 local here = arg[0]:match("^(.*/)") or "./"
 
-local bench = {}
+local bench = { here = here }
 
--- Tells the load generator where a server listens.
+-- What the load generator wants: how many sockets, and for how long.
+bench.count = tonumber(os.getenv "BENCH_COUNT")
+bench.seconds = tonumber(os.getenv "BENCH_SECONDS")
+
+-- A library that has a better one puts it here.
+bench.now = os.clock
+
+-- Tells the load generator where a server listens: its port, or the list of
+-- them.
 function bench.announce(listening)
-  io.stdout:write(("%d\n"):format(listening))
+  if type(listening) ~= "table" then listening = { listening } end
+  io.stdout:write(table.concat(listening, " "), "\n")
   io.stdout:flush()
 end
 
--- Runs batch(n) with a growing n, until one takes `seconds` of CPU time, and
--- prints what it did.
+-- Runs batch(n) with a growing n, until one takes `seconds` of CPU time, or
+-- twice as long because it mostly waits, and prints what it did: n, or as much
+-- as it says.
 function bench.measure(seconds, batch)
   local n = 1000
   while true do
-    local begin = os.clock()
-    batch(n)
-    local cpu = os.clock() - begin
-    if cpu >= seconds then
-      print(("ops=%d wall=%.9f cpu=%.9f"):format(n, cpu, cpu))
+    local began, begin = bench.now(), os.clock()
+    local done = batch(n) or n
+    local cpu, wall = os.clock() - begin, bench.now() - began
+    local spent = math.max(cpu, wall / 2)
+    if spent >= seconds then
+      print(("ops=%d wall=%.9f cpu=%.9f"):format(done, wall, cpu))
+      io.stdout:flush()
       return
     end
-    n = math.floor(n * math.min(10, 1.2 * seconds / math.max(cpu, 1e-4))) + 1
+    n = math.floor(n * math.min(10, 1.2 * seconds / math.max(spent, 1e-4))) + 1
   end
 end
 

@@ -2,6 +2,7 @@
  * `reference ROLE SIZE PORT` serves (port 0: any, printed) or connects.
  * SPDX-License-Identifier: MIT */
 #include "common.h"
+#include "reference.h"
 
 enum { BUFFER = 128 * 1024, LINE_BUFFER = 64 * 1024 };
 enum { CLOSED = EPOLLRDHUP | EPOLLHUP | EPOLLERR };
@@ -187,5 +188,7 @@ int main(int argc, char **argv) {
     return pingpong(size, port), 0;
   if (!strcmp(role, "lines"))
     return lines(port), 0;
+  if (message_role(role, size, port))
+    return 0;
   return fprintf(stderr, "no role %s\n", role), 2;
 }

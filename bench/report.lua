@@ -36,7 +36,7 @@ local function cpu_time(seconds)
 end
 
 local formats = {
-  ratio = function(value) return ("%.2f"):format(value) end,
+  ratio = function(value) return (value < 10 and "%.2f" or "%.0f"):format(value) end,
   bytes = function(value) return ("%.0f B"):format(value) end,
   ms = function(value) return ("%.2f ms"):format(value) end,
   calls = function(value) return ("%.2f"):format(value) end,
@@ -59,6 +59,21 @@ function report.met(row, cell)
   return value <= row.goal
 end
 
+-- The programs that are columns, and whose cell stands in one of them: a base
+-- of its own takes C's place.
+local function columns(run)
+  local list = {}
+  for _, program in ipairs(run.programs) do
+    if not program.base then list[#list + 1] = program end
+  end
+  return list
+end
+
+local function cell_of(run, row, program)
+  local name = program.name == "C" and row.base or program.name
+  return run.results[row.id][name] or { values = {}, results = {} }
+end
+
 local function mark(row, program, cell)
   local met
   if program.name == "neap" then met = report.met(row, cell) end
@@ -68,7 +83,10 @@ end
 local function summary_cell(row, program, cell)
   if cell.failure and #cell.values == 0 then return "failed" end
   if row.kind == "ratio" and program.name == "C" then
-    return #cell.results > 0 and cpu_time(median_of(cell, cpu_of)) or "–"
+    if #cell.results == 0 then return "–" end
+    if row.by == "rate" then return rate(median_of(cell, rate_of)) end
+    local cost = cpu_time(median_of(cell, cpu_of))
+    return row.base and row.base .. ": " .. cost or cost
   end
   if #cell.values == 0 then return "–" end
   return formats[row.kind](median(cell.values)) .. mark(row, program, cell)
@@ -77,13 +95,13 @@ end
 -- One line a row: C's cost, the ratios of the others, neap against its goal.
 local function summary(run)
   local head = { "row" }
-  for i, program in ipairs(run.programs) do head[i + 1] = program.name end
+  for i, program in ipairs(columns(run)) do head[i + 1] = program.name end
   head[#head + 1] = "goal for neap"
   local lines = { head }
   for _, row in ipairs(run.rows) do
     local line = { row.title }
-    for i, program in ipairs(run.programs) do
-      line[i + 1] = summary_cell(row, program, run.results[row.id][program.name])
+    for i, program in ipairs(columns(run)) do
+      line[i + 1] = summary_cell(row, program, cell_of(run, row, program))
     end
     line[#line + 1] = goal_text(row)
     lines[#lines + 1] = line
@@ -104,14 +122,14 @@ end
 -- CPU time and wall rate of the ratio rows.
 local function details(run)
   local head = { "CPU time for one; wall rate" }
-  for i, program in ipairs(run.programs) do head[i + 1] = program.name end
+  for i, program in ipairs(columns(run)) do head[i + 1] = program.name end
   head[#head + 1] = "neap, all rounds"
   local lines = { head }
   for _, row in ipairs(run.rows) do
     if row.kind == "ratio" then
       local line, results = { row.title }, run.results[row.id]
-      for i, program in ipairs(run.programs) do
-        local cell = results[program.name]
+      for i, program in ipairs(columns(run)) do
+        local cell = cell_of(run, row, program)
         line[i + 1] = #cell.results == 0 and "–" or ("%s; %s"):format(
           cpu_time(median_of(cell, cpu_of)), rate(median_of(cell, rate_of)))
       end
@@ -231,8 +249,9 @@ local function markdown(run)
     "Written by `make bench`; how it measures is in [README.md](README.md).\n\n",
     "![CPU time beside C](results.svg)\n\n",
     "The column C says what one operation costs the C program in CPU time, user and ",
-    "system. In the same rows the others are ratios: the CPU time of C over theirs, so 1 ",
-    "is level with C and more is better. In the rest less is better. ",
+    "system (or scapy, where it says so). In the same rows the others are ratios: the CPU ",
+    "time of C over theirs, so 1 is level with C and more is better; where C has a rate, ",
+    "it is their rate over that. In the rest less is better. ",
     ("Median of rounds: %d, of %g s each, the programs taking turns.\n\n")
       :format(run.options.rounds, run.options.seconds),
     markdown_table(summary(run)), "\n",
@@ -243,11 +262,11 @@ local function markdown(run)
   }
 end
 
--- The ratio rows for the chart: { title =, goal =, { name, ratio }... }.
+-- The ratios to C for the chart: { title =, goal =, { name, ratio }... }.
 local function bars(run)
   local groups = {}
   for _, row in ipairs(run.rows) do
-    if row.kind == "ratio" then
+    if row.kind == "ratio" and not row.base then
       local group = { title = row.title, goal = row.goal }
       for _, program in ipairs(run.programs) do
         local cell = run.results[row.id][program.name]
@@ -281,10 +300,11 @@ function report.update(run, readme)
   if not before then return end
   write(readme, table.concat {
     before, "![CPU time beside C](bench/results.svg)\n\n",
-    "The column C says what one operation costs a C program with epoll, in CPU time. In the\n",
-    "same rows the others are ratios: its CPU time over theirs, so 1 is level with C. In the\n",
-    "rest less is better. ✗ marks a goal that is missed; [bench/results.md](bench/results.md)\n",
-    "says where the time goes there, and on what machine this was measured.\n\n",
+    "The column C says what one operation costs a C program, in CPU time (or scapy, where it\n",
+    "says so). In the same rows the others are ratios: its CPU time over theirs, so 1 is level\n",
+    "with C; where C has a rate, it is their rate over that. In the rest less is better. ✗\n",
+    "marks a goal that is missed; [bench/results.md](bench/results.md) says where the time goes\n",
+    "there, and on what machine this was measured.\n\n",
     markdown_table(summary(run)), after,
   })
 end

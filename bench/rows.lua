@@ -3,7 +3,8 @@
 
 local rows = {}
 
--- Kinds: "ratio" is the CPU time of C for one operation over the program's;
+-- Kinds: "ratio" is the CPU time of C for one operation over the program's
+-- (`base`: of that program; by = "rate": its operations in a second over C's);
 -- the others are what they are called, and less is better.
 -- `goal` and `wish` are for neap, `about` is what the goal once came to. `load` drives the program in its `role`.
 
@@ -35,6 +36,30 @@ rows.list = {
   { id = "lines", title = "client, lines of 20 to 99 bytes",
     kind = "ratio", goal = .50, about = "8.5 M/s",
     load = { "source" }, role = "lines", size = 0 },
+  { id = "udp-echo", title = "UDP echo of 64 B, 64 sockets",
+    kind = "ratio", goal = .85,
+    load = { "datagrams", "-c", 64, "-w", 0 }, role = "udp_echo", size = 64 },
+  { id = "udp-receive", title = "UDP, receive many of 64 B",
+    kind = "ratio", goal = 1.2,
+    load = { "flood" }, role = "udp_receive", size = 64 },
+  { id = "udp-apart", title = "the same, never put together (no GRO)",
+    kind = "ratio",
+    load = { "flood" }, role = "udp_apart", size = 64 },
+  { id = "udp-send", title = "UDP, send many of 64 B",
+    kind = "ratio", goal = 1.2,
+    load = { "drain" }, role = "udp_send", size = 64 },
+  { id = "udp-segments", title = "UDP, send 1400 B in bulk (GSO)",
+    kind = "ratio", goal = 3,
+    load = { "drain" }, role = "udp_segments", size = 1400 },
+  { id = "capture", title = "packets captured, in a second",
+    kind = "ratio", by = "rate", goal = .6,
+    load = { "frames" }, role = "capture", size = 0 },
+  { id = "capture-cpu", title = "packets captured, CPU time",
+    kind = "ratio",
+    load = { "frames" }, role = "capture", size = 0 },
+  { id = "decode", title = "decode Ethernet, IPv4, TCP",
+    kind = "ratio", base = "scapy", goal = 30,
+    load = { "self" }, role = "decode" },
   { id = "memory", title = "memory of an idle connection",
     kind = "bytes", goal = 1600,
     load = { "idle", "-c", 10000 }, role = "echo", size = 64 },
@@ -43,6 +68,9 @@ rows.list = {
   { id = "calls", title = "system calls for an echo, 64 connections",
     kind = "calls", goal = 2.05,
     load = { "echo", "-c", 64, "-x" }, role = "echo", size = 64 },
+  { id = "udp-calls", title = "system calls for a UDP echo, 64 sockets",
+    kind = "calls",
+    load = { "datagrams", "-c", 64, "-x" }, role = "udp_echo", size = 64 },
   { id = "spawn", title = "spawn + join of an empty task",
     kind = "ns", load = { "self" }, role = "spawn" },
   { id = "sleep", title = "sleep(0)",
@@ -52,22 +80,27 @@ rows.list = {
 }
 
 local servers = "echo sink exchange pingpong lines"
+local datagrams = "udp_echo udp_receive udp_apart udp_send udp_segments"
 
 -- `require` is what a program that wants TCP loads. `package` is Debian's
 -- name, for the version. `idle` is how many idle connections it can hold.
+-- `base` says that it only stands in C's place, in rows that name it.
 rows.programs = {
-  { name = "C", roles = servers },
+  { name = "C", roles = table.concat({ servers, datagrams, "capture" }, " ") },
+  { name = "scapy", base = true, package = "python3-scapy", roles = "decode",
+    command = { "/usr/bin/python3", "bench/peers/scapy_decode.py" },
+    probe = { "/usr/bin/python3", "-c", "import scapy" } },
   { name = "neap", lua = "lua5.4", require = { "neap", "neap.tcp" },
-    roles = servers .. " spawn sleep channel" },
+    roles = table.concat({ servers, datagrams, "capture decode spawn sleep channel" }, " ") },
   { name = "luv", lua = "lua5.4", require = { "luv" }, package = "lua-luv",
-    roles = servers },
+    roles = servers .. " " .. datagrams },
   { name = "cqueues", lua = "lua5.4", package = "lua-cqueues",
     require = { "cqueues", "cqueues.socket" },
     roles = servers .. " spawn sleep channel" },
   { name = "copas", lua = "lua5.1", require = { "copas" },
-    package = "lua-copas", roles = servers, idle = 1000 },
+    package = "lua-copas", roles = servers .. " " .. datagrams, idle = 1000 },
   { name = "luasocket", lua = "lua5.4", require = { "socket" },
-    package = "lua-socket", roles = "pingpong lines" },
+    package = "lua-socket", roles = "pingpong lines udp_receive udp_apart udp_send udp_segments" },
 }
 
 return rows

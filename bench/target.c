@@ -3,6 +3,7 @@
 #include "target.h"
 
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -127,12 +128,28 @@ static int read_until(int fd, char *text, size_t size, const char *stop) {
 }
 
 int target_port(void) {
-  char text[64];
-  if (!read_until(output, text, sizeof text, "\n")) {
-    fprintf(stderr, "the server did not start\n");
-    exit(1);
+  int port;
+  target_ports(&port, 1);
+  return port;
+}
+
+void target_ports(int *ports, int count) {
+  char text[4096], *at = text;
+  int have = read_until(output, text, sizeof text, "\n");
+  for (int i = 0; have && i < count; i++) {
+    char *begin = at;
+    ports[i] = (int)strtol(begin, &at, 10);
+    have = at > begin;
   }
-  return atoi(text);
+  if (have)
+    return;
+  fprintf(stderr, "the server did not start\n");
+  exit(1);
+}
+
+int target_reports(void) {
+  struct pollfd ready = {.fd = output, .events = POLLIN};
+  return poll(&ready, 1, 0) > 0;
 }
 
 void target_report(void) {

@@ -19,11 +19,13 @@ int target_isolate(void);
 /* Starts the command on the first allowed core, with the port appended. */
 void target_start(char **command, int port);
 
-/* The port that a server prints when it listens. */
+/* The port that a server prints when it listens, or one for each socket. */
 int target_port(void);
+void target_ports(int *ports, int count);
 
-/* Prints the first line that the program prints. */
+/* Prints the next line that the program prints; whether there is one yet. */
 void target_report(void);
+int target_reports(void);
 
 /* User and system time so far, in nanoseconds, all threads. */
 int64_t target_cpu(void);

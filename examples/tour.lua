@@ -3,6 +3,7 @@
 -- SPDX-License-Identifier: MIT
 local neap <const> = require "neap"
 local tcp <const> = require "neap.tcp"
+local udp <const> = require "neap.udp"
 local unix <const> = require "neap.unix"
 
 local CLIENTS <const> = 200
@@ -133,7 +134,120 @@ local function passing(port)
   say("through it came: %q", assert(peer:read("l")))
 end
 
--- ---- 5. how fast ----
+-- ---- 5. datagrams ----
+
+local function datagrams()
+  stop "5. UDP: a datagram, and what is known of it"
+  local server <close> = assert(udp.open("*", 0, { timestamps = true, timeout = 3 }))
+  local _, port = server:getsockname()
+  local client <close> = assert(udp.connect("127.0.0.1", port, { timeout = 3 }))
+  assert(client:sendmsg("high water at six", { ttl = 3, ecn = 1 }))
+  local data, info = server:receivemsg()
+  say("%q came from port %d to %s, by %s, with ttl %d and ecn %d", data, info.port, info.local_ip, info.interface,
+    info.ttl, info.ecn)
+  assert(server:sendmsg("thank you", { ip = info.ip, port = info.port, local_ip = info.local_ip }))
+  say("the answer: %q", (assert(client:receive())))
+
+  local datas = {}
+  for i = 1, 100 do datas[i] = "datagram " .. i end
+  assert(client:sendmany(datas) == #datas)
+  local received, calls = 0, 0
+  while received < #datas do
+    received, calls = received + #assert(server:receivemany()), calls + 1
+  end
+  say("%d more in %d calls", received, calls)
+end
+
+local function multicast()
+  stop "6. multicast: one sends, two receive"
+  local first <close> = assert(udp.open("0.0.0.0", 0, { reuseaddr = true, timeout = 3 }))
+  local _, port = first:getsockname()
+  local second <close> = assert(udp.open("0.0.0.0", port, { reuseaddr = true, timeout = 3 }))
+  for _, sock in ipairs { first, second } do assert(sock:join("239.255.110.101", "lo")) end
+  local sender <close> = assert(udp.open("127.0.0.1", 0, { multicast_interface = "lo" }))
+  assert(sender:sendto("to whom it may concern", "239.255.110.101", port))
+  for i, sock in ipairs { first, second } do
+    local data, info = sock:receivemsg()
+    say("member %d: %q to %s", i, data, info.destination)
+  end
+end
+
+local function errors()
+  stop "7. what ICMP says: nobody is there"
+  local gone = assert(udp.open("127.0.0.1", 0))
+  local ip, port = gone:getsockname()
+  gone:close()
+  local sock <close> = assert(udp.open("127.0.0.1", 0, { errors = true, timeout = 3 }))
+  assert(sock:sendto("anybody?", ip, port))
+  local err = assert(sock:geterror())
+  say("%s: of %q to port %d, says %s by %s %d/%d", err.message, err.data, err.port, err.offender, err.origin, err.type,
+    err.icmpcode)
+end
+
+local function unix_datagrams()
+  stop "8. a Unix datagram that carries a file"
+  local near, far <close> = assert(unix.datagram.pair { credentials = true, timeout = 3 })
+  local file <close> = assert(io.tmpfile())
+  file:write "written by one, read by the other"
+  file:seek "set"
+  assert(near:sendmsg("with a file", { fds = { file } }))
+  near:close() -- what was sent stays sent
+  local data, info = far:receivemsg()
+  local copy <close> = assert(neap.stream(info.fds[1]))
+  say("%q from process %d: %q", data, info.credentials.pid, assert(copy:read "a"))
+end
+
+-- ---- 9. with privilege ----
+
+local PROTOCOL <const>, ETHERTYPE <const> = 253, 0x88b5 -- for experiments
+
+local function raw_ip()
+  local sock <close> = assert(require "neap.raw".open(PROTOCOL, { bind = "127.0.0.77", timeout = 3 }))
+  assert(sock:sendto("a protocol of our own", "127.0.0.77"))
+  local packet, from = assert(sock:receive())
+  say("raw: protocol %d from %s: %q", packet:byte(10), from, packet:sub((packet:byte() & 15) * 4 + 1))
+end
+
+local function frames()
+  local sock <close> = assert(require "neap.packet".open("lo", { protocol = ETHERTYPE, cooked = true, timeout = 3 }))
+  assert(sock:sendto("no IP at all", "lo", "00:00:00:00:00:00"))
+  local data, interface, mac, protocol = assert(sock:receive())
+  say("packet: %q by %s, from %s, type 0x%04x", data, interface, mac, protocol)
+end
+
+-- Our end of the wire asks the system's end whether it is there.
+local function tunnel()
+  local wire <const> = require "neap.wire"
+  local device <close>, name = require "neap.tun".open(nil, { address = "198.18.77.1", peer = "198.18.77.2" })
+  assert(device, name)
+  assert(device:settimeout(3):send(wire.encode {
+    { layer = "ipv4", src = "198.18.77.2", dst = "198.18.77.1" }, { layer = "icmp", type = 8, id = 1, sequence = 1 },
+    "are you there?",
+  }))
+  for data in device:messages() do -- the system has more to say than this
+    local packet = wire.decode(data, "raw")
+    if packet and packet.icmp and packet.icmp.type == 0 then
+      return say("tun: %s, and %s answers: %q", name, packet.ipv4.src, packet.payload)
+    end
+  end
+end
+
+local refusals <const> = { "Operation not permitted", "Permission denied", "No such file", "No such device",
+  "not supported" }
+
+local function privileged()
+  stop "9. below UDP: what needs root"
+  for _, try in ipairs { { "raw", raw_ip }, { "packet", frames }, { "tun", tunnel } } do
+    local name, fn = try[1], try[2]
+    local ok, why = pcall(fn)
+    local refused = false
+    for _, text in ipairs(refusals) do refused = refused or tostring(why):find(text, 1, true) end
+    if not ok and not refused then error(why, 0) end
+    if not ok then say("%s: skipped: %s", name, (why:gsub("^[^:]*:%d+: ", ""))) end
+  end
+end
+
+-- ---- 10. how fast ----
 
 local function round_trips(port, seconds)
   local conn <close> = assert(tcp.connect("127.0.0.1", port))
@@ -163,7 +277,7 @@ local function bulk(port, seconds)
 end
 
 local function speed(port)
-  stop "5. how fast, client and server being this one process"
+  stop "10. how fast, client and server being this one process"
   local trips, bytes = round_trips(port, 0.4), bulk(port, 0.4)
   say("throughput: %.0f round trips of 64 bytes/s, %.0f MB/s there and back",
     trips, bytes / 1e6)
@@ -180,6 +294,11 @@ local function tour()
   deadline()
   cancellation()
   passing(port)
+  datagrams()
+  multicast()
+  errors()
+  unix_datagrams()
+  privileged()
   speed(port)
   assert(listener:stop(1))
   assert(server:join())

@@ -12,6 +12,7 @@ end
 
 local function run(block)
   if block.skip then helper.skip(block.skip) end
+  for _, name in ipairs(block.needs) do helper["need_" .. name]() end
   local output, code = helper.script(doc_blocks.script(block))
   assert(code == 0, ("it ended with %s and printed:\n%s"):format(code, output))
   local shows, text = doc_blocks.shows(block, output)
@@ -59,10 +60,10 @@ describe("the pages", function()
 end)
 
 describe("README.md", function()
-  it("has a cookbook of ten recipes", function()
+  it("has a cookbook of thirteen recipes", function()
     local file <close> = assert(io.open "README.md")
     local cookbook = file:read "a":match "\n## Cookbook\n(.-)\n## "
     local _, recipes = cookbook:gsub("\n### ", "")
-    assert.equal(10, recipes)
+    assert.equal(13, recipes)
   end)
 end)

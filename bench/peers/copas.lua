@@ -7,6 +7,8 @@ local socket = require "socket"
 local bench = ...
 local roles = {}
 
+bench.now = socket.gettime
+
 local function serve(handler)
   local server = assert(socket.bind("127.0.0.1", 0, 1000))
   server:setoption("tcp-nodelay", true)
@@ -70,5 +72,51 @@ function roles.lines(_, port)
     while copas.receive(conn, "*l") do end
   end)
 end
+
+local function bound()
+  local sock = socket.udp()
+  sock:settimeout(0)
+  assert(sock:setsockname("127.0.0.1", 0))
+  return sock, select(2, sock:getsockname())
+end
+
+function roles.udp_echo(size)
+  local ports = {}
+  for i = 1, bench.count do
+    local sock, port = bound()
+    ports[i] = port
+    copas.addthread(function()
+      while true do
+        local data, ip, from = copas.receivefrom(sock, size)
+        if data then copas.sendto(sock, data, ip, from) end
+      end
+    end)
+  end
+  bench.announce(ports)
+  copas.loop()
+end
+
+function roles.udp_receive(size)
+  local sock, port = bound()
+  bench.announce(port)
+  copas.addthread(function()
+    bench.measure(bench.seconds, function(n)
+      for _ = 1, n do assert(copas.receivefrom(sock, size)) end
+    end)
+  end)
+  copas.loop()
+end
+
+function roles.udp_send(size, port)
+  local sock, data = bound(), ("x"):rep(size)
+  copas.addthread(function()
+    bench.measure(bench.seconds, function(n)
+      for _ = 1, n do assert(copas.sendto(sock, data, "127.0.0.1", port)) end
+    end)
+  end)
+  copas.loop()
+end
+
+roles.udp_apart, roles.udp_segments = roles.udp_receive, roles.udp_send
 
 return roles

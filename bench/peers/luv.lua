@@ -6,6 +6,8 @@ local uv = require "luv"
 local bench = ...
 local roles = {}
 
+function bench.now() return uv.hrtime() / 1e9 end
+
 -- Writes at once what the socket takes, and queues the rest.
 local function write(conn, data)
   local n = conn:try_write(data) or 0
@@ -71,6 +73,49 @@ function roles.pingpong(size, port)
     end
   end)
 end
+
+local function bound(options)
+  local sock = uv.new_udp(options)
+  assert(sock:bind("127.0.0.1", 0))
+  return sock, sock:getsockname().port
+end
+
+function roles.udp_echo()
+  local ports = {}
+  for i = 1, bench.count do
+    local sock, port = bound()
+    ports[i] = port
+    sock:recv_start(function(_, data, from)
+      if data then sock:try_send(data, from.ip, from.port) end
+    end)
+  end
+  bench.announce(ports)
+  uv.run()
+end
+
+-- With recvmmsg(2), as luv can be told to.
+function roles.udp_receive()
+  local sock, port = bound { mmsgs = 64 }
+  local received = 0
+  sock:recv_start(function(_, data)
+    if data then received = received + 1 end
+  end)
+  bench.announce(port)
+  bench.measure(bench.seconds, function(n)
+    local before = received
+    while received < before + n do uv.run "once" end
+    return received - before
+  end)
+end
+
+function roles.udp_send(size, port)
+  local sock, data = bound(), ("x"):rep(size)
+  bench.measure(bench.seconds, function(n)
+    for _ = 1, n do assert(sock:try_send(data, "127.0.0.1", port)) end
+  end)
+end
+
+roles.udp_apart, roles.udp_segments = roles.udp_receive, roles.udp_send
 
 -- luv has no line reader; this one joins and splits chunks.
 function roles.lines(_, port)

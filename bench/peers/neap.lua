@@ -7,6 +7,8 @@ local tcp = require "neap.tcp"
 local bench = ...
 local roles = {}
 
+bench.now = neap.now
+
 local function serve(handler)
   neap.run(function()
     local server <close> = assert(tcp.listen("127.0.0.1", 0))
@@ -50,6 +52,117 @@ function roles.lines(_, port)
   neap.run(function()
     local conn <close> = assert(tcp.connect("127.0.0.1", port))
     while conn:read("l") do end
+  end)
+end
+
+-- Modules of single rows are loaded there, so that the others do not pay.
+
+function roles.udp_echo()
+  local udp = require "neap.udp"
+  neap.run(function()
+    local ports = {}
+    for i = 1, bench.count do
+      local sock = assert(udp.open("127.0.0.1", 0))
+      ports[i] = select(2, sock:getsockname())
+      neap.spawn(function()
+        while true do
+          local data, ip, port = sock:receive()
+          if not data or not sock:sendto(data, ip, port) then return end
+        end
+      end)
+    end
+    bench.announce(ports)
+  end)
+end
+
+local function receive_many(options)
+  local udp = require "neap.udp"
+  neap.run(function()
+    local sock <close> = assert(udp.open("127.0.0.1", 0, options))
+    local _, own = sock:getsockname()
+    local datas, ips, ports = {}, {}, {}
+    bench.announce(own)
+    bench.measure(bench.seconds, function(n)
+      local done = 0
+      while done < n do
+        assert(sock:receivemany(64, datas, ips, ports))
+        done = done + #datas
+      end
+      return done
+    end)
+  end)
+end
+
+function roles.udp_receive() receive_many() end
+
+function roles.udp_apart() receive_many { gro = false } end
+
+function roles.udp_send(size, port)
+  local udp = require "neap.udp"
+  neap.run(function()
+    local sock <close> = assert(udp.open("127.0.0.1", 0))
+    local datas = {}
+    for i = 1, 64 do datas[i] = ("x"):rep(size) end
+    bench.measure(bench.seconds, function(n)
+      local done = 0
+      while done < n do
+        done = done + assert(sock:sendmany(datas, "127.0.0.1", port))
+      end
+      return done
+    end)
+  end)
+end
+
+function roles.udp_segments(size, port)
+  local udp = require "neap.udp"
+  neap.run(function()
+    local sock <close> = assert(udp.open("127.0.0.1", 0))
+    local count = math.min(64, 65507 // size)
+    local data = ("x"):rep(size * count)
+    local info = { ip = "127.0.0.1", port = port, segment = size }
+    bench.measure(bench.seconds, function(n)
+      local done = 0
+      while done < n do
+        assert(sock:sendmsg(data, info))
+        done = done + count
+      end
+      return done
+    end)
+  end)
+end
+
+function roles.capture()
+  local packet = require "neap.packet"
+  neap.run(function()
+    local sock <close> = assert(packet.open("bench1", { ring = true }))
+    local lengths, datas, interfaces, macs, protocols = {}, {}, {}, {}, {}
+    bench.announce(0)
+    bench.measure(bench.seconds, function(n)
+      local done = 0
+      while done < n do
+        assert(sock:receivemany(256, datas, interfaces, macs, protocols))
+        for i = 1, #datas do
+          local length = #datas[i]
+          lengths[length] = (lengths[length] or 0) + 1
+        end
+        done = done + #datas
+      end
+      return done
+    end)
+  end)
+end
+
+-- Takes seconds in the place of the size.
+function roles.decode(seconds)
+  local wire = require "neap.wire"
+  local file = assert(io.open(bench.here .. "peers/packet.hex"))
+  local bytes = file:read("l"):gsub("%x%x", function(hex)
+    return string.char(tonumber(hex, 16))
+  end)
+  file:close()
+  assert(wire.decode(bytes, "ethernet").tcp.dst_port == 80)
+  bench.measure(seconds, function(n)
+    for _ = 1, n do wire.decode(bytes, "ethernet") end
   end)
 end
 

@@ -17,6 +17,7 @@ void msgsock_init(struct msgsock *s, enum msgsock_kind kind) {
   watch_init(&s->watch, -1);
   lock_init(&s->reader);
   lock_init(&s->writer);
+  lock_init(&s->watcher);
   s->timeout = SYS_FOREVER;
   s->kind = (uint8_t)kind;
   s->maxmessage =
@@ -40,6 +41,10 @@ static int set(struct msgsock *s, const char *name, bool on) {
   const struct sockopt *o = sockopt_find(name);
   struct optvalue v = {.on = on, .number = on};
   return o != NULL ? sockopt_set(s->watch.fd, o, &v) : -ENOPROTOOPT;
+}
+
+int msgsock_setgro(struct msgsock *s, bool on) {
+  return set(s, "UDP_GRO", on);
 }
 
 /* A socket for both families tells of IPv4's datagrams by IPv4's options. */
@@ -114,6 +119,35 @@ static void collect_errors(struct msgsock *s) {
     else
       free(e);
   }
+  if (s->errors != NULL && s->errwatch != NULL && s->errwatch->rd != NULL)
+    loop_wake(s->loop, s->errwatch->rd, 0);
+}
+
+int msgsock_watcherrors(struct msgsock *s) {
+  int fd;
+  if (s->errwatch != NULL)
+    return 0;
+  fd = sys_dup(s->watch.fd);
+  if (fd < 0)
+    return fd;
+  s->errwatch = malloc(sizeof *s->errwatch);
+  if (s->errwatch == NULL) {
+    sys_close(fd);
+    return -ENOMEM;
+  }
+  watch_init(s->errwatch, fd);
+  s->errwatch->level = true;
+  s->watch.shared = true;
+  return 0;
+}
+
+static void unwatch_errors(struct msgsock *s) {
+  if (s->errwatch == NULL)
+    return;
+  loop_drop(s->loop, s->errwatch, false, ERR_CLOSED);
+  sys_close(s->errwatch->fd);
+  free(s->errwatch);
+  s->errwatch = NULL;
 }
 
 struct msgerror *msgsock_takeerror(struct msgsock *s, int *err) {
@@ -151,7 +185,8 @@ static bool of_another(const struct msgsock *s, ssize_t n) {
 
 static ssize_t recv_once(struct msgsock *s, struct sock_msg *m) {
   int flags = s->family == AF_UNIX ? SOCK_TRUELEN | SOCK_FDSAFE : SOCK_TRUELEN;
-  return sock_recv(s->watch.fd, m, flags);
+  return m->controllen > 0 ? sock_recv(s->watch.fd, m, flags)
+                           : sock_recvplain(s->watch.fd, m, SOCK_TRUELEN);
 }
 
 ssize_t msgsock_recv(struct msgsock *s, struct sock_msg *m) {
@@ -190,6 +225,8 @@ int msgsock_leave(struct msgsock *s, bool closing) {
   loop_drop(s->loop, &s->watch, closing, ERR_CLOSED);
   loop_unlock(s->loop, &s->reader, ERR_CLOSED);
   loop_unlock(s->loop, &s->writer, ERR_CLOSED);
+  unwatch_errors(s);
+  loop_unlock(s->loop, &s->watcher, ERR_CLOSED);
   s->watch.fd = -1;
   free_errors(s);
   if (s->own != NULL && closing && !loop_forked(s->loop))

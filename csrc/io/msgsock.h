@@ -35,23 +35,29 @@ struct msgsock {
   struct loop *loop;
   struct watch watch;
   struct pace pace;
-  struct lock reader, writer;
-  struct ownpath *own; /* the Unix path that it made, or NULL */
-  struct ring *ring;   /* where packets come from, or NULL */
+  struct lock reader, writer, watcher; /* watcher: of the errors */
+  struct ownpath *own;                 /* the Unix path that it made, or NULL */
+  struct ring *ring;                   /* where packets come from, or NULL */
   struct msgerror *errors;
-  int64_t timeout; /* nanoseconds, or SYS_FOREVER */
+  struct watch *errwatch; /* for who waits for those, or NULL */
+  int64_t timeout;        /* nanoseconds, or SYS_FOREVER */
   uint64_t received, receivedbytes, sent, sentbytes, oversized;
   uint32_t maxmessage;
   uint16_t nerrors;
-  uint16_t segment; /* of the datagrams put together that are not yet taken */
-  uint32_t pendingat;
+  uint16_t alone;    /* datagrams since the last that came with others */
+  uint16_t npending; /* what came and was not taken yet */
+  uint16_t pendinghead;
+  uint32_t pendingat; /* how much of the first of them was taken */
   uint16_t family;
   uint16_t protocol; /* packets: what is sent, unless it is said */
   uint8_t kind;      /* enum msgsock_kind */
+  uint8_t batch;     /* how many came at once last time; 0 at first */
   bool errqueue : 1; /* the kernel was asked to queue errors */
   bool connected : 1;
-  bool whole : 1; /* the kernel would not cut what is sent into segments */
-  bool gro : 1;   /* the kernel may put datagrams together */
+  bool whole : 1;  /* the kernel would not cut what is sent into segments */
+  bool gro : 1;    /* the kernel may put datagrams together */
+  bool joined : 1; /* and receivemsg gives them so */
+  bool apart : 1;  /* it must never be asked to */
   bool tapped : 1;
   bool cooked : 1; /* packets without their link layer's header */
   bool frames : 1; /* a tap device: frames, not packets */
@@ -76,6 +82,9 @@ const char *msgsock_kindname(const struct msgsock *s);
  * traffic class. What it does not know is left out. */
 void msgsock_askinfo(struct msgsock *s);
 
+/* Whether the kernel may put datagrams together. Returns 0 or -errno. */
+int msgsock_setgro(struct msgsock *s, bool on);
+
 /* One message into m. Returns its true length, which may be more than there
  * was room for; -EAGAIN, ERR_EOF, or -errno. */
 ssize_t msgsock_recv(struct msgsock *s, struct sock_msg *m);
@@ -86,6 +95,10 @@ ssize_t msgsock_send(struct msgsock *s, const struct sock_msg *m);
 /* Takes the next error of its queue, to be freed: or returns NULL, if there
  * is none. *err is -EAGAIN then, or another -errno. */
 struct msgerror *msgsock_takeerror(struct msgsock *s, int *err);
+
+/* Makes errwatch, on a duplicate of the descriptor: so errors can be waited
+ * for beside messages. Returns 0 or -errno. */
+int msgsock_watcherrors(struct msgsock *s);
 
 /* Lets go of the descriptor and returns it, or -1; who waits wakes with
  * ERR_CLOSED. `closing`: the caller closes it next, and a path that it made

@@ -75,30 +75,50 @@ int64_t neap_opttimeout(lua_State *L, int arg) {
   return s >= 9e9 ? SYS_FOREVER : (int64_t)ceil(s * 1e9);
 }
 
-int neap_checkfd(lua_State *L, int arg) {
-  luaL_Stream *file = luaL_testudata(L, arg, LUA_FILEHANDLE);
-  if (lua_type(L, arg) == LUA_TNUMBER)
-    return (int)neap_checkint(L, arg, 0, INT32_MAX);
-  if (file != NULL) {
-    luaL_argcheck(L, file->closef != NULL, arg, "the file is closed");
-    return fileno(file->f);
-  }
-  if (lua_type(L, arg) == LUA_TUSERDATA || lua_type(L, arg) == LUA_TTABLE) {
-    int fd, top = lua_gettop(L);
-    if (luaL_getmetafield(L, arg, "__index") == LUA_TNIL &&
-        lua_type(L, arg) != LUA_TTABLE)
-      luaL_typeerror(L, arg, "descriptor");
-    lua_getfield(L, arg, "fileno");
-    if (!lua_isfunction(L, -1))
-      luaL_typeerror(L, arg, "descriptor");
-    lua_pushvalue(L, arg);
+/* Asks its fileno method. */
+static int object_fd(lua_State *L, int at, const char **why) {
+  int fd = -1, top = lua_gettop(L);
+  *why = "has no descriptor (closed?)";
+  if (luaL_getmetafield(L, at, "__index") == LUA_TNIL &&
+      lua_type(L, at) != LUA_TTABLE)
+    return -1;
+  lua_getfield(L, at, "fileno");
+  if (lua_isfunction(L, -1)) {
+    lua_pushvalue(L, at);
     lua_call(L, 1, 1);
-    luaL_argcheck(L, lua_isinteger(L, -1), arg, "has no descriptor (closed?)");
-    fd = (int)lua_tointeger(L, -1);
-    lua_settop(L, top);
-    return fd;
+    if (lua_isinteger(L, -1))
+      fd = (int)lua_tointeger(L, -1);
+  } else {
+    *why = NULL;
   }
-  return luaL_typeerror(L, arg, "descriptor");
+  lua_settop(L, top);
+  return fd;
+}
+
+int neap_tofd(lua_State *L, int at, const char **why) {
+  luaL_Stream *file = luaL_testudata(L, at, LUA_FILEHANDLE);
+  lua_Integer fd = lua_isinteger(L, at) ? lua_tointeger(L, at) : -1;
+  *why = NULL;
+  if (lua_type(L, at) == LUA_TNUMBER) {
+    *why = "must be an integer in [0, 2147483647]";
+    return fd >= 0 && fd <= INT32_MAX ? (int)fd : -1;
+  }
+  if (file != NULL) {
+    *why = "the file is closed";
+    return file->closef != NULL ? fileno(file->f) : -1;
+  }
+  if (lua_type(L, at) == LUA_TUSERDATA || lua_type(L, at) == LUA_TTABLE)
+    return object_fd(L, at, why);
+  return -1;
+}
+
+int neap_checkfd(lua_State *L, int arg) {
+  const char *why;
+  int fd = neap_tofd(L, arg, &why);
+  if (fd >= 0)
+    return fd;
+  return why != NULL ? luaL_argerror(L, arg, why)
+                     : luaL_typeerror(L, arg, "descriptor");
 }
 
 /* ---- classes ---- */

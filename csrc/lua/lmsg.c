@@ -167,10 +167,6 @@ int lmsg_awaitin(lua_State *L, struct core *c, struct wait *w,
                  struct msgsock *s, const char *operation) {
   int err;
   pace_empty(&s->pace, &s->watch);
-  if (s->errors != NULL) /* for who waits for those */
-    loop_wake_all(&c->loop, &s->reader.queue, 0);
-  if (s->watch.rd != NULL) /* geterror: it waits in the queue from now on */
-    loop_wake(&c->loop, s->watch.rd, 0);
   err = await_watch(c, w, &s->watch, POLLER_IN);
   return err < 0 ? lmsg_fail(L, s, err, operation) : OP_WAIT;
 }

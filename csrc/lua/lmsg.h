@@ -12,10 +12,8 @@
 /* The user values of one. */
 enum {
   LMSG_TAP = 1, /* who is told of each message */
-  LMSG_PENDING, /* datagrams that came together and are not yet taken */
-  LMSG_PEER,    /* whose they are */
-  LMSG_PORT,
-  LMSG_VALUES = LMSG_PORT
+  LMSG_PENDING, /* what came and was not taken yet */
+  LMSG_VALUES = LMSG_PENDING
 };
 
 enum { LMSG_CONTROL = 512 }; /* room for what comes with a message from afar */
@@ -123,13 +121,17 @@ void lmsg_pushmac(lua_State *L, const unsigned char *mac, size_t len);
 /* Sets what an address says of a packet in the table on top (lpacket.c). */
 void lmsg_setpacket(lua_State *L, struct msgsock *s, const struct addr *a);
 
-/* The next of the datagrams that were kept: pushed, with its address. */
-int lmsg_nextpending(lua_State *L, struct msgsock *s);
+/* ---- datagrams that came as one (lmsgpending.c) ---- */
 
-/* Keeps what the kernel put together of datagrams of this length, for receive
- * to take one by one. */
-void lmsg_setpending(lua_State *L, struct msgsock *s, const char *data,
-                     size_t len, struct addr *from, uint16_t segment);
+/* Keeps them, to be taken one by one. */
+void lmsg_setpending(lua_State *L, struct msgsock *s,
+                     const struct sock_one *one);
+
+/* Pushes the next of them; returns its length, and whose it is. */
+size_t lmsg_nextpending(lua_State *L, struct msgsock *s, struct addr *from);
+
+/* Pushes the next of them, up to max bytes, and its info. Returns 2. */
+int lmsg_nextpendinginfo(lua_State *L, struct msgsock *s, size_t max);
 
 /* Raises if the message would be taken for the end. */
 void lmsg_checkempty(lua_State *L, const struct msgsock *s, int at);

@@ -196,6 +196,8 @@ int lmsg_toaddr(lua_State *L, const struct msgsock *s, int arg,
   a->len = 0;
   switch (s->kind) {
   case MSGSOCK_UDP:
+    if (lua_type(L, arg) != LUA_TSTRING)
+      return luaL_typeerror(L, arg, "host");
     return to_ip(L, s, arg, laddr_checkport(L, arg + 1), a);
   case MSGSOCK_RAW:
     return to_ip(L, s, arg, 0, a);

@@ -247,6 +247,7 @@ static void put_fds(lua_State *L, struct building *b) {
   struct cmsg_item item = {.level = row->level, .type = row->type};
   int fds[FD_MAXPASS], list = lua_gettop(L) + 1;
   lua_Integer i, n;
+  const char *why;
   if (lua_getfield(L, TABLE, "fds") == LUA_TNIL) {
     lua_pop(L, 1);
     return;
@@ -259,11 +260,10 @@ static void put_fds(lua_State *L, struct building *b) {
                            (int)FD_MAXPASS));
   for (i = 0; i < n; i++) {
     lua_rawgeti(L, list, i + 1);
-    if (lua_isinteger(L, -1)
-          ? lua_tointeger(L, -1) < 0 || lua_tointeger(L, -1) > INT32_MAX
-          : !lua_istable(L, -1) && !lua_isuserdata(L, -1))
-      bad(L, "'fds' must be a list of descriptors");
-    fds[i] = neap_checkfd(L, lua_gettop(L));
+    fds[i] = neap_tofd(L, lua_gettop(L), &why);
+    if (fds[i] < 0)
+      bad(L, lua_pushfstring(L, "'fds', element %I: %s", (LUAI_UACINT)(i + 1),
+                             why != NULL ? why : "no descriptor"));
     mark_shared(L, lua_gettop(L));
     lua_settop(L, list);
   }

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "lua/lpacket.h"
 
-enum { MANY_MAX = 1024, MANY_ROOM = 16 << 20 };
+enum { MANY_MAX = 1024, MANY_ROOM = 16 << 20, LEAST = 4, GRO_LEAST = 8 };
 
 /* ---- receivemany([max [, datas, columns...]]) ---- */
 
@@ -51,42 +51,45 @@ static lua_Integer put_message(lua_State *L, struct msgsock *s,
   return n;
 }
 
-/* All that came as one and was not taken yet, as far as it is wanted. */
-static lua_Integer put_pending(lua_State *L, struct msgsock *s, lua_Integer n,
+/* What came before and was not taken yet, as far as it is wanted. */
+static lua_Integer put_pending(lua_State *L, struct msgsock *s,
+                               struct addr *last, lua_Integer n,
                                lua_Integer max) {
-  while (s->segment != 0 && n < max) {
-    size_t len;
-    int values = lmsg_nextpending(L, s);
-    len = (size_t)lua_rawlen(L, -values);
-    if (len > s->maxmessage) {
+  while (s->npending > 0 && n < max) {
+    struct addr from;
+    if (lmsg_nextpending(L, s, &from) > s->maxmessage) {
       s->oversized++;
-      lua_pop(L, values);
+      lua_pop(L, 1);
     } else {
-      put(L, values, ++n);
+      push_from(L, s, &from, last, ++n);
+      put(L, 1 + lmsg_addrvalues(s), n);
     }
   }
   return n;
 }
 
+/* What is several goes the way of what came before, and so does all that comes
+ * after more than was wanted. */
 static lua_Integer put_messages(lua_State *L, struct msgsock *s,
-                                struct sock_one *ones, int got, lua_Integer n,
+                                struct sock_one *ones, int got,
+                                struct addr *last, lua_Integer n,
                                 lua_Integer max) {
-  struct addr last = {.len = 0};
   int i;
   for (i = 0; i < got; i++) {
     struct sock_one *one = &ones[i];
-    if (one->segment > 0 && one->segment < one->len) {
-      lmsg_setpending(L, s, one->iov.iov_base, one->len, &one->addr,
-                      one->segment);
-      n = put_pending(L, s, n, max);
+    bool toolong = one->len > one->iov.iov_len;
+    s->alone = one->segment > 0 ? 0 : (uint16_t)(s->alone + 1);
+    if (!toolong && (one->segment > 0 || s->npending > 0)) {
+      lmsg_setpending(L, s, one);
+      n = put_pending(L, s, last, n, max);
       continue;
     }
     s->received++;
     s->receivedbytes += one->len;
-    if (one->len > one->iov.iov_len || one->len > s->maxmessage)
+    if (toolong || one->len > s->maxmessage)
       s->oversized++;
     else
-      n = put_message(L, s, one, &last, n);
+      n = put_message(L, s, one, last, n);
   }
   return n;
 }
@@ -96,8 +99,10 @@ static int batch(const struct msgsock *s, lua_Integer wanted) {
   size_t most = MANY_ROOM / stride(s->maxmessage);
   if (most > SOCK_MANY)
     most = SOCK_MANY;
-  if (s->gro) /* it may be many by itself */
-    return 1;
+  if (s->gro && most > GRO_LEAST) /* each may be many by itself */
+    most = GRO_LEAST;
+  if (most > LEAST + 2u * s->batch) /* each that is asked for costs a bit */
+    most = LEAST + 2u * s->batch;
   if (wanted < (lua_Integer)most)
     most = (size_t)wanted;
   return most > 0 ? (int)most : 1;
@@ -122,7 +127,8 @@ static int recv_each(struct msgsock *s, struct sock_one *ones, int n) {
 
 /* At most `wanted` that are there. Returns how many, ERR_EOF, or -errno. */
 static int recv_many(lua_State *L, struct core *c, struct msgsock *s,
-                     struct sock_one *ones, lua_Integer wanted) {
+                     struct sock_one *ones, char controls[][LMSG_CONTROL],
+                     lua_Integer wanted) {
   int i, got, n = batch(s, wanted);
   bool all = s->kind == MSGSOCK_TUN || s->gro;
   size_t max =
@@ -132,13 +138,15 @@ static int recv_many(lua_State *L, struct core *c, struct msgsock *s,
   for (i = 0; i < n; i++) {
     ones[i].iov.iov_base = room + step * (size_t)i;
     ones[i].iov.iov_len = max;
+    ones[i].control = s->gro ? controls[i] : NULL;
+    ones[i].controllen = s->gro ? sizeof controls[i] : 0;
   }
   if (s->ring != NULL)
     got = lpacket_recvmany(s, ones, n);
   else if (s->kind == MSGSOCK_TUN)
     got = recv_each(s, ones, n);
   else
-    got = sock_recvmany(s->watch.fd, ones, n, s->gro);
+    got = sock_recvmany(s->watch.fd, ones, n);
   if (got < 0)
     return got;
   for (i = 0; i < got; i++)
@@ -163,17 +171,20 @@ static void cut(lua_State *L, lua_Integer n) {
 static int receivemany_step(lua_State *L, struct core *c, struct wait *w) {
   struct msgsock *s = lmsg_of(w);
   struct sock_one ones[SOCK_MANY];
+  _Alignas(16) char controls[GRO_LEAST][LMSG_CONTROL];
+  struct addr last = {.len = 0};
   lua_Integer max = lua_tointeger(L, SLOT_MAX), n;
   int got = lmsg_reading(L, c, w, s, "receivemany");
   if (got != 0)
     return got;
-  n = put_pending(L, s, 0, max);
+  n = put_pending(L, s, &last, 0, max);
   while (n < max && s->watch.ready & ~(unsigned)POLLER_OUT) {
     int asked = batch(s, max - n);
-    got = recv_many(L, c, s, ones, max - n);
+    got = recv_many(L, c, s, ones, controls, max - n);
     if (got < 0)
       break;
-    n = put_messages(L, s, ones, got, n, max);
+    n = put_messages(L, s, ones, got, &last, n, max);
+    s->batch = (uint8_t)got;
     if (got < asked) { /* that was all */
       pace_empty(&s->pace, &s->watch);
       break;
@@ -188,6 +199,19 @@ static int receivemany_step(lua_State *L, struct core *c, struct wait *w) {
   return lmsg_awaitin(L, c, w, s, "receivemany");
 }
 
+/* Who takes many may be given what the kernel puts together, which is then
+ * taken apart. That costs a bit for each that comes alone: so it is asked for
+ * only as long as it happens, and tried again now and then. */
+static void choose_gro(struct msgsock *s) {
+  enum { ALONE = 256, AGAIN = 8192 };
+  bool on = s->gro ? s->alone < ALONE : s->alone == 0 || s->alone >= AGAIN;
+  if (s->kind != MSGSOCK_UDP || s->apart || s->joined || on == s->gro)
+    return;
+  s->apart = msgsock_setgro(s, on) < 0; /* it never will */
+  s->gro = on && !s->apart;
+  s->alone = on ? 0 : 1;
+}
+
 static int l_receivemany(lua_State *L) {
   static const struct op op = {"receivemany", receivemany_step, NULL};
   struct msgsock *s = lmsg_open(L);
@@ -196,6 +220,7 @@ static int l_receivemany(lua_State *L) {
     return 3;
   if (!lua_isnoneornil(L, SLOT_MAX))
     neap_checkint(L, SLOT_MAX, 1, MANY_MAX);
+  choose_gro(s);
   values = lmsg_addrvalues(s);
   lua_settop(L, SLOT_LISTS + values);
   if (lua_isnil(L, SLOT_MAX)) {
@@ -391,6 +416,8 @@ static int begin_sendmany(lua_State *L, bool once) {
   if (values == 0 && !lua_isnil(L, SLOT_ADDR))
     return luaL_error(L, "a neap.%s has no addresses to send to",
                       msgsock_kindname(s));
+  if (values > 1 && lua_isnil(L, SLOT_ADDR) && !lua_isnil(L, SLOT_ADDR + 1))
+    return luaL_typeerror(L, SLOT_ADDR, "host");
   if (!lua_isnil(L, SLOT_ADDR))
     err = check_columns(L, s);
   if (!once && (err == LMSG_ISNAME ||

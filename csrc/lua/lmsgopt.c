@@ -121,8 +121,10 @@ static void noticed(lua_State *L, struct msgsock *s) {
   if (strcmp(name, "IP_RECVERR") == 0 || strcmp(name, "IPV6_RECVERR") == 0 ||
       strcmp(name, "SO_TIMESTAMPING") == 0)
     s->errqueue = s->errqueue || on;
-  if (strcmp(name, "UDP_GRO") == 0)
-    s->gro = on;
+  if (strcmp(name, "UDP_GRO") == 0) {
+    s->gro = s->joined = on;
+    s->apart = !on;
+  }
 }
 
 static int l_setsockopt(lua_State *L) {

@@ -9,57 +9,6 @@
 #include "lua/lpacket.h"
 #include "lua/lsocket.h"
 
-/* ---- what the kernel put together is taken apart ---- */
-
-/* The next of the datagrams that came as one: pushed, with its address. */
-int lmsg_nextpending(lua_State *L, struct msgsock *s) {
-  size_t len, n;
-  const char *all;
-  lua_getiuservalue(L, 1, LMSG_PENDING);
-  all = lua_tolstring(L, -1, &len);
-  n = len - s->pendingat < s->segment ? len - s->pendingat : s->segment;
-  lua_pushlstring(L, all + s->pendingat, n);
-  lua_replace(L, -2);
-  lua_getiuservalue(L, 1, LMSG_PEER);
-  lua_getiuservalue(L, 1, LMSG_PORT);
-  s->pendingat += (uint32_t)n;
-  s->received++;
-  s->receivedbytes += n;
-  if (s->pendingat == len) {
-    s->segment = 0;
-    lua_pushnil(L);
-    lua_setiuservalue(L, 1, LMSG_PENDING);
-  }
-  if (s->tapped)
-    lmsg_tell(L, s, "in", 2);
-  return 3;
-}
-
-void lmsg_setpending(lua_State *L, struct msgsock *s, const char *data,
-                     size_t len, struct addr *from, uint16_t segment) {
-  lua_pushlstring(L, data, len);
-  lua_setiuservalue(L, 1, LMSG_PENDING);
-  lmsg_pushaddr(L, s, from);
-  lua_setiuservalue(L, 1, LMSG_PORT);
-  lua_setiuservalue(L, 1, LMSG_PEER);
-  s->segment = segment;
-  s->pendingat = 0;
-}
-
-/* How long each of them is, or 0. */
-static uint16_t segment_of(const struct sock_msg *m, size_t len) {
-  struct cmsg_item item;
-  struct cmsg_value v;
-  size_t at = 0;
-  while (cmsg_next(m->control, m->controllen, &at, &item)) {
-    const struct cmsg_row *row = cmsg_find(item.level, item.type);
-    if (row != NULL && strcmp(row->name, "UDP_GRO") == 0 &&
-        cmsg_decode(row, &item, &v) && v.number > 0 && (uint64_t)v.number < len)
-      return (uint16_t)v.number;
-  }
-  return 0;
-}
-
 /* ---- one message ---- */
 
 /* Where it is received, and how much of it may come. */
@@ -106,25 +55,43 @@ static int too_long(lua_State *L, struct msgsock *s, size_t n, size_t max) {
   return 4;
 }
 
-/* One of those that came together, if there is room for it. */
-static int receive_pending(lua_State *L, struct msgsock *s) {
+static size_t room_for(lua_State *L, const struct msgsock *s) {
   lua_Integer max = lua_tointeger(L, 2);
-  size_t n, room = max > 0 ? (size_t)max : s->maxmessage;
-  int values = lmsg_nextpending(L, s);
-  n = (size_t)lua_rawlen(L, -values);
-  return n > room ? too_long(L, s, n, room) : values;
+  return max > 0 ? (size_t)max : s->maxmessage;
+}
+
+/* One of those that came before, if there is room for it. */
+static int receive_pending(lua_State *L, struct msgsock *s) {
+  struct addr from;
+  size_t room = room_for(L, s), n = lmsg_nextpending(L, s, &from);
+  return n > room ? too_long(L, s, n, room) : 1 + lmsg_pushaddr(L, s, &from);
+}
+
+/* Are these several? Then they are kept. */
+static bool keep_several(lua_State *L, struct msgsock *s,
+                         const struct receiving *r, size_t n) {
+  struct sock_one one;
+  one.segment = sock_segment(r->m.control, r->m.controllen, n);
+  if (one.segment == 0)
+    return false;
+  one.iov = r->iov;
+  one.len = n;
+  one.addr = r->m.addr;
+  one.control = r->m.control;
+  one.controllen = r->m.controllen;
+  lmsg_setpending(L, s, &one);
+  return true;
 }
 
 static int receive_step(lua_State *L, struct core *c, struct wait *w) {
   struct msgsock *s = lmsg_of(w);
   struct receiving r;
-  _Alignas(16) char control[64]; /* for what says that it is several */
-  uint16_t segment;
+  _Alignas(16) char control[LMSG_CONTROL]; /* says whether it is several */
   ssize_t n;
   int err = lmsg_reading(L, c, w, s, "receive");
   if (err != 0)
     return err;
-  if (s->segment != 0)
+  if (s->npending > 0)
     return receive_pending(L, s);
   r.m.control = control;
   r.m.controllen = s->gro ? sizeof control : 0;
@@ -133,11 +100,8 @@ static int receive_step(lua_State *L, struct core *c, struct wait *w) {
     return lmsg_awaitin(L, c, w, s, "receive");
   if (n < 0)
     return lmsg_fail(L, s, (int)n, "receive");
-  segment = s->gro ? segment_of(&r.m, (size_t)n) : 0;
-  if (segment > 0) {
-    lmsg_setpending(L, s, r.iov.iov_base, (size_t)n, &r.m.addr, segment);
+  if (s->gro && keep_several(L, s, &r, (size_t)n))
     return receive_pending(L, s);
-  }
   count(s, (size_t)n);
   if ((size_t)n > r.max)
     return too_long(L, s, (size_t)n, r.max);
@@ -176,8 +140,8 @@ static int receivemsg_step(lua_State *L, struct core *c, struct wait *w) {
   int err = lmsg_reading(L, c, w, s, "receivemsg");
   if (err != 0)
     return err;
-  if (s->segment != 0)
-    return lmsg_fail(L, s, -EBUSY, "receivemsg: receive() has left datagrams");
+  if (s->npending > 0)
+    return lmsg_nextpendinginfo(L, s, room_for(L, s));
   if (brings_fds(s))
     room = room_take(L, 0, ROOM_CONTROL);
   r.m.control = room != NULL ? room->controldata : control;
@@ -190,6 +154,8 @@ static int receivemsg_step(lua_State *L, struct core *c, struct wait *w) {
     return n == -EAGAIN ? lmsg_awaitin(L, c, w, s, "receivemsg")
                         : lmsg_fail(L, s, (int)n, "receivemsg");
   }
+  if (s->gro && !s->joined && keep_several(L, s, &r, (size_t)n))
+    return lmsg_nextpendinginfo(L, s, r.max);
   count(s, (size_t)n);
   if (room != NULL)
     control_collect(&r.m, room);
@@ -268,21 +234,6 @@ static int pushed_error(lua_State *L) {
   return 1;
 }
 
-/* Whoever receives comes first: it takes the errors from the kernel, too, and
- * wakes the queue. If nobody does, it waits itself, but without the lock. */
-static int await_error(lua_State *L, struct core *c, struct wait *w,
-                       struct msgsock *s) {
-  int err;
-  if (lock_take(&s->reader, w))
-    loop_release(&c->loop, w);
-  if (s->reader.owner != NULL || s->watch.rd != NULL) {
-    await_wake(c, w, &s->reader.queue, true);
-    return OP_WAIT;
-  }
-  err = await_watch(c, w, &s->watch, POLLER_ERR);
-  return err < 0 ? lmsg_fail(L, s, err, "geterror") : OP_WAIT;
-}
-
 static int geterror_step(lua_State *L, struct core *c, struct wait *w) {
   struct msgsock *s = lmsg_of(w);
   struct msgerror *e;
@@ -291,13 +242,20 @@ static int geterror_step(lua_State *L, struct core *c, struct wait *w) {
     return neap_fail(L, ERR_CLOSED, NULL);
   if (w->result < 0 && s->errors == NULL)
     return lmsg_fail(L, s, w->result, "geterror");
+  if (!lock_take(&s->watcher, w)) {
+    await_wake(c, w, &s->watcher.queue, true);
+    return OP_WAIT;
+  }
   luaL_checkstack(L, 4, NULL);
   lua_pushcfunction(L, pushed_error);
   e = msgsock_takeerror(s, &err);
   if (e == NULL) {
     lua_pop(L, 1);
-    return err == -EAGAIN ? await_error(L, c, w, s)
-                          : lmsg_fail(L, s, err, "geterror");
+    if (err == -EAGAIN)
+      err = msgsock_watcherrors(s);
+    if (err == 0)
+      err = await_watch(c, w, s->errwatch, POLLER_ERR);
+    return err < 0 ? lmsg_fail(L, s, err, "geterror") : OP_WAIT;
   }
   lua_pushlightuserdata(L, e);
   err = lua_pcall(L, 1, 1, 0);

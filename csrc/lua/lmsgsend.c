@@ -195,6 +195,29 @@ static int sendmsg_failed(lua_State *L, struct msgsock *s, int err,
   return n + 1;
 }
 
+/* As many datagrams as it was cut into. */
+static int sent_segments(lua_State *L, struct msgsock *s, struct addr *to,
+                         size_t segment) {
+  size_t len, at;
+  const char *data = lua_tolstring(L, SLOT_DATA, &len);
+  int values = to->len > 0 ? lmsg_pushaddr(L, s, to) : 0;
+  for (at = 0; at < len; at += segment) {
+    size_t n = len - at < segment ? len - at : segment;
+    s->sent++;
+    s->sentbytes += n;
+    if (s->tapped) {
+      int i;
+      lua_pushlstring(L, data + at, n);
+      for (i = 1; i <= values; i++)
+        lua_pushvalue(L, SLOT_DATA + i);
+      lmsg_tell(L, s, "out", values);
+      lua_settop(L, SLOT_DATA + values);
+    }
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
 static int sendmsg_step(lua_State *L, struct core *c, struct wait *w) {
   struct msgsock *s = lmsg_of(w);
   size_t len, alen, clen, segment = (size_t)lua_tointeger(L, SLOT_SEGMENT);
@@ -220,9 +243,9 @@ static int sendmsg_step(lua_State *L, struct core *c, struct wait *w) {
       return sendmsg_failed(L, s, (int)n, &m.addr, w);
     w->progress += iov.iov_len;
   } while (w->progress < len);
-  if (segment > 0 && len > segment)
-    s->sent += (len - 1) / segment;
   lua_settop(L, SLOT_DATA);
+  if (segment > 0 && len > segment)
+    return sent_segments(L, s, &m.addr, segment);
   return sent(L, s, len, address != NULL ? lmsg_pushaddr(L, s, &m.addr) : 0);
 }
 

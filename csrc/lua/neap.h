@@ -83,6 +83,10 @@ int64_t neap_opttimeout(lua_State *L, int arg);
  * method; raises otherwise. */
 int neap_checkfd(lua_State *L, int arg);
 
+/* The same of the value at an index: -1 and why not (NULL: it is something
+ * else) instead of raising. A fileno method of the user's may raise. */
+int neap_tofd(lua_State *L, int at, const char **why);
+
 /* Makes the class `name`: its metatable, whose __index is a table of
  * `methods`; the core is an upvalue of all. Leaves the stack as it was. */
 void neap_class(lua_State *L, const char *name, const luaL_Reg *meta,

@@ -12,7 +12,7 @@
 enum { PATH_AT = offsetof(struct sockaddr_un, sun_path) };
 
 static void start(struct addr *a, int family, size_t len) {
-  memset(a, 0, sizeof *a);
+  memset(&a->u, 0, family == AF_UNIX ? sizeof a->u : len);
   a->u.sa.sa_family = (sa_family_t)family;
   a->len = (socklen_t)len;
 }
@@ -62,22 +62,32 @@ static int parse_ip6(struct addr *a, const char *ip, size_t len) {
   return parse_zone(zone + 1, len - n - 1, &a->u.in6.sin6_scope_id);
 }
 
+/* Four numbers up to 255 without leading zeros, as inet_pton has it; it is
+ * asked for every datagram. */
 static int parse_ip4(struct addr *a, const char *ip, size_t len) {
-  char text[INET_ADDRSTRLEN];
-  if (len >= sizeof text)
-    return -EINVAL;
-  memcpy(text, ip, len);
-  text[len] = '\0';
+  unsigned char bytes[4];
+  size_t at = 0;
+  int i;
+  for (i = 0; i < 4; i++) {
+    size_t first = at;
+    unsigned n = 0;
+    while (at < len && at < first + 3 && ip[at] >= '0' && ip[at] <= '9')
+      n = n * 10 + (unsigned)(ip[at++] - '0');
+    if (at == first || n > 255 || (ip[first] == '0' && at > first + 1))
+      return -EINVAL;
+    if (i < 3 ? at == len || ip[at++] != '.' : at != len)
+      return -EINVAL;
+    bytes[i] = (unsigned char)n;
+  }
   start(a, AF_INET, sizeof a->u.in);
-  return inet_pton(AF_INET, text, &a->u.in.sin_addr) == 1 ? 0 : -EINVAL;
+  memcpy(&a->u.in.sin_addr, bytes, sizeof bytes);
+  return 0;
 }
 
 int addr_ip(struct addr *a, const char *ip, size_t len, unsigned port) {
-  int err;
-  if (memchr(ip, '\0', len) != NULL)
-    return -EINVAL;
-  err = memchr(ip, ':', len) != NULL ? parse_ip6(a, ip, len)
-                                     : parse_ip4(a, ip, len);
+  int err = parse_ip4(a, ip, len);
+  if (err < 0 && memchr(ip, '\0', len) == NULL && memchr(ip, ':', len) != NULL)
+    err = parse_ip6(a, ip, len);
   if (err == 0)
     addr_setport(a, port);
   return err;

@@ -140,9 +140,22 @@ int sock_recvflags(int type, int flags) {
 #endif
 }
 
+/* One block and nothing beside it: the kernel has less to copy. */
+static ssize_t send_plain(int fd, const struct sock_msg *m, int flags) {
+  const struct sockaddr *to = m->addr.len > 0 ? &m->addr.u.sa : NULL;
+  ssize_t n;
+  do
+    n = sendto(fd, m->iov->iov_base, m->iov->iov_len, flags | MSG_NOSIGNAL, to,
+               m->addr.len);
+  while (n == -1 && errno == EINTR);
+  return n == -1 ? -errno : n;
+}
+
 ssize_t sock_send(int fd, const struct sock_msg *m, int flags) {
   struct msghdr h = {.msg_iov = m->iov, .msg_iovlen = m->niov};
   ssize_t n;
+  if (m->niov == 1 && m->controllen == 0)
+    return send_plain(fd, m, flags);
   if (m->addr.len > 0) {
     h.msg_name = (void *)&m->addr.u;
     h.msg_namelen = m->addr.len;
@@ -155,6 +168,20 @@ ssize_t sock_send(int fd, const struct sock_msg *m, int flags) {
     n = sendmsg(fd, &h, flags | MSG_NOSIGNAL);
   while (n == -1 && errno == EINTR);
   return n == -1 ? -errno : n;
+}
+
+ssize_t sock_recvplain(int fd, struct sock_msg *m, int flags) {
+  ssize_t n;
+  m->addr.len = sizeof m->addr.u;
+  do
+    n = recvfrom(fd, m->iov->iov_base, m->iov->iov_len, flags, &m->addr.u.sa,
+                 &m->addr.len);
+  while (n == -1 && errno == EINTR);
+  if (n == -1)
+    return -errno;
+  clip(&m->addr);
+  m->flags = 0;
+  return n;
 }
 
 ssize_t sock_recv(int fd, struct sock_msg *m, int flags) {

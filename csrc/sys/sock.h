@@ -57,6 +57,10 @@ extern const int SOCK_FDSAFE;
 
 ssize_t sock_recv(int fd, struct sock_msg *m, int flags);
 
+/* The same into one block, without what comes beside the data, or its flags:
+ * it is cheaper. */
+ssize_t sock_recvplain(int fd, struct sock_msg *m, int flags);
+
 /* The flag for sock_recv with which a message that was cut tells its true
  * length; 0 where there is none. */
 extern const int SOCK_TRUELEN;
@@ -69,6 +73,8 @@ struct sock_one {
   struct iovec iov;
   struct addr addr; /* received: from whom; len 0 if unknown */
   size_t len;       /* received: its true length */
+  void *control;    /* NULL: what comes beside the data is dropped */
+  size_t controllen;
   uint16_t segment; /* received: several datagrams of this length; or 0 */
 };
 
@@ -80,9 +86,13 @@ enum { SOCK_MANY = 64 }; /* at most, in one call */
 int sock_sendmany(int fd, const struct iovec *iov, const struct addr *to,
                   bool each, int n);
 
-/* Receives at most n without waiting; gro: some may be several put together.
- * Returns how many, at least one, or -errno: -EAGAIN for none. */
-int sock_recvmany(int fd, struct sock_one *ones, int n, bool gro);
+/* Receives at most n without waiting. Returns how many, at least one, or
+ * -errno: -EAGAIN for none. */
+int sock_recvmany(int fd, struct sock_one *ones, int n);
+
+/* The length of the datagrams that the kernel put together, from the control
+ * data (UDP_GRO); 0 if it is one alone. */
+uint16_t sock_segment(const void *control, size_t controllen, size_t len);
 
 /* One of the descriptors of a poll(2). */
 struct sock_poll {

@@ -6,37 +6,44 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "sys/cmsg.h"
 #include "sys/sock.h"
 
-/* What says that the kernel put several datagrams together. */
-struct gro {
-  _Alignas(struct cmsghdr) char room[CMSG_SPACE(sizeof(int))];
-};
-
-static uint16_t segment_of(struct msghdr *h) {
 #ifdef UDP_GRO
-  struct cmsghdr *c = CMSG_FIRSTHDR(h);
-  int size = 0;
-  if (c == NULL || c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
-    return 0;
-  memcpy(&size, CMSG_DATA(c), sizeof size);
-  return (uint16_t)size;
-#else
-  (void)h;
+
+uint16_t sock_segment(const void *control, size_t controllen, size_t len) {
+  struct cmsg_item item;
+  size_t at = 0;
+  int size;
+  while (cmsg_next(control, controllen, &at, &item)) {
+    if (item.level != IPPROTO_UDP || item.type != UDP_GRO ||
+        item.len < sizeof size)
+      continue;
+    memcpy(&size, item.data, sizeof size);
+    return size > 0 && (size_t)size < len ? (uint16_t)size : 0;
+  }
   return 0;
-#endif
 }
 
-static void prepare(struct msghdr *h, struct sock_one *one, struct gro *gro) {
+#else
+
+uint16_t sock_segment(const void *control, size_t controllen, size_t len) {
+  (void)control;
+  (void)controllen;
+  (void)len;
+  return 0;
+}
+
+#endif
+
+static void prepare(struct msghdr *h, struct sock_one *one) {
   memset(h, 0, sizeof *h);
   h->msg_iov = &one->iov;
   h->msg_iovlen = 1;
   h->msg_name = &one->addr.u;
   h->msg_namelen = sizeof one->addr.u;
-  if (gro != NULL) { /* or else descriptors could come */
-    h->msg_control = gro;
-    h->msg_controllen = sizeof *gro;
-  }
+  h->msg_control = one->control;
+  h->msg_controllen = one->controllen;
 }
 
 static void arrived(struct sock_one *one, struct msghdr *h, size_t len) {
@@ -44,7 +51,8 @@ static void arrived(struct sock_one *one, struct msghdr *h, size_t len) {
   one->addr.len = h->msg_namelen;
   if (one->addr.len > sizeof one->addr.u)
     one->addr.len = sizeof one->addr.u;
-  one->segment = h->msg_controllen > 0 ? segment_of(h) : 0;
+  one->controllen = h->msg_controllen;
+  one->segment = sock_segment(one->control, one->controllen, len);
 }
 
 static void address(struct msghdr *h, const struct addr *to) {
@@ -74,14 +82,13 @@ int sock_sendmany(int fd, const struct iovec *iov, const struct addr *to,
   return sent == -1 ? -errno : sent;
 }
 
-int sock_recvmany(int fd, struct sock_one *ones, int n, bool several) {
+int sock_recvmany(int fd, struct sock_one *ones, int n) {
   struct mmsghdr many[SOCK_MANY];
-  struct gro gro[SOCK_MANY];
   int i, got;
   if (n > SOCK_MANY)
     n = SOCK_MANY;
   for (i = 0; i < n; i++)
-    prepare(&many[i].msg_hdr, &ones[i], several ? &gro[i] : NULL);
+    prepare(&many[i].msg_hdr, &ones[i]);
   do
     got = recvmmsg(fd, many, (unsigned)n, MSG_TRUNC, NULL);
   while (got == -1 && errno == EINTR);
@@ -113,13 +120,12 @@ int sock_sendmany(int fd, const struct iovec *iov, const struct addr *to,
   return n;
 }
 
-int sock_recvmany(int fd, struct sock_one *ones, int n, bool several) {
-  struct gro gro;
+int sock_recvmany(int fd, struct sock_one *ones, int n) {
   int i;
   for (i = 0; i < n; i++) {
     struct msghdr h;
     ssize_t got;
-    prepare(&h, &ones[i], several ? &gro : NULL);
+    prepare(&h, &ones[i]);
     do
       got = recvmsg(fd, &h, 0);
     while (got == -1 && errno == EINTR);

@@ -64,22 +64,24 @@ local function open_url(url, call, ...)
     error(("bad argument #1 (URL expected, got %s)"):format(type(url)), 3)
   end
   local scheme, rest = url:match "^(%a[%w+.-]*):(.+)$"
-  if scheme == "tcp" then
+  if scheme == "tcp" or scheme == "udp" then
     local host, port = rest:match "^//%[([^%]]+)%]:(%w+)/?$"
     if not host then host, port = rest:match "^//([^:/]*):([%w-]+)/?$" end
-    if not host then error(("bad argument #1 ('%s' is no tcp://host:port)"):format(url), 3) end
+    if not host then error(("bad argument #1 ('%s' is no %s://host:port)"):format(url, scheme), 3) end
     if host == "" then host = "*" end
-    return require "neap.tcp"[call](host, port, ...)
+    if scheme == "udp" and call == "listen" then call = "open" end
+    return require("neap." .. scheme)[call](host, port, ...)
   elseif scheme == "unix" then
     return require "neap.unix"[call]((rest:gsub("^//", "", 1):gsub("^@", "\0", 1)), ...)
   end
-  error(("bad argument #1 ('%s': the schemes are tcp and unix)"):format(url), 3)
+  error(("bad argument #1 ('%s': the schemes are tcp, udp and unix)"):format(url), 3)
 end
 
---- Connects to "tcp://host:port", "unix:/path" or "unix:@abstract".
+--- Connects to "tcp://host:port", "udp://host:port", "unix:/path" or
+-- "unix:@abstract".
 function M.connect(url, given) return open_url(url, "connect", given) end
 
---- Listens on the same.
+--- Listens on the same; a UDP socket is open then.
 function M.listen(url, given) return open_url(url, "listen", given) end
 
 return M

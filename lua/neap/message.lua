@@ -10,7 +10,7 @@ local methods <const> = core.messages
 -- ---- what the core leaves to Lua ----
 
 local SOCK_DGRAM <const> = 2
-local RETRY <const>, SOON <const> = 1, 0.005 -- seconds until a full queue is tried again at the latest
+local RETRY <const>, SOON <const> = 0.2, 0.001 -- seconds until a full queue is tried again, at most and at least
 
 local slow <const> = {}
 M.slow = slow
@@ -30,31 +30,33 @@ local function lookup(sock, host, port)
 end
 
 -- A peer's full queue is no event for a socket that sends to many. But for one
--- that is connected to that peer it is: so such a one is asked.
-local function await_room(where, deadline)
-  local left = math.min(RETRY, deadline and math.max(0, deadline - core.now()) or RETRY)
+-- that is connected to that peer it is: so such a one is asked. Or what is full
+-- is our own buffer.
+local function await_room(sock, where, deadline)
+  local began = core.now()
+  local left = math.min(RETRY, deadline and math.max(0, deadline - began) or RETRY)
   local scout <close> = core.message("unix", "unix", SOCK_DGRAM, 0)
-  if scout and scout:connect(where) then
+  local fd = sock:fileno()
+  if fd and core.wait(fd, "w", left) and scout and scout:connect(where) then
     core.wait(scout:fileno(), "w", left)
-  else
-    core.sleep(math.min(left, SOON))
   end
+  if core.now() - began < SOON then core.sleep(math.min(left, SOON)) end
 end
 
 -- Calls send() until it is not the peer's queue that is full.
-local function patiently(what, where, deadline, send)
+local function patiently(sock, what, where, deadline, send)
   while true do
     local done, why, code = send()
     if done or code ~= "EAGAIN" then return done, why, code end
     if deadline and core.now() >= deadline then
       return nil, ("%s %s: timed out"):format(what, where:gsub("^\0", "@")), "ETIMEDOUT"
     end
-    await_room(where, deadline)
+    await_room(sock, where, deadline)
   end
 end
 
 local function sendto_path(sock, data, path, deadline)
-  return patiently("sendto", path, deadline, function() return core.message_sendto(sock, data, path) end)
+  return patiently(sock, "sendto", path, deadline, function() return core.message_sendto(sock, data, path) end)
 end
 
 function slow.sendto(sock, data, where, port)
@@ -68,7 +70,7 @@ end
 
 function slow.sendmsg(sock, data, given)
   if sock:kind() == "unix" then
-    return patiently("sendmsg", given.path, deadline_of(sock), function()
+    return patiently(sock, "sendmsg", given.path, deadline_of(sock), function()
       return core.message_sendmsg(sock, data, given)
     end)
   end
@@ -200,17 +202,31 @@ local settings <const> = {
   end,
 }
 
+--- Raises on a filter that is a program, but not one that a kernel takes.
+function M.check_filter(o, level)
+  if o.filter == nil or math.type(o.filter) == "integer" then return end
+  local ok, why = pcall(core.filter_check, o.filter)
+  if not ok then error("option 'filter': " .. why:gsub("^.-%((.*)%)$", "%1"), level + 1) end
+end
+
 --- Raises on values of options that their kinds do not tell apart.
 function M.check_ip(o, level)
   if o.mtu_discover and not DISCOVER[o.mtu_discover] then
     error("option 'mtu_discover' must be \"do\", \"dont\", \"want\", \"probe\", \"interface\" or \"omit\"", level + 1)
   end
+  M.check_filter(o, level + 1)
   if o.bind then
     o.bindip, o.bindport = args.endpoint(o.bind)
     if not o.bindip or not core.isip(o.bindip) then
       error("option 'bind' must be \"ip\", \"ip:port\" or \"[ip]:port\"", level + 1)
     end
   end
+end
+
+--- Adds to a refusal what would help; message, code.
+function M.explain(why, code)
+  if code ~= "EPERM" and code ~= "EACCES" then return why, code end
+  return why .. " (it needs CAP_NET_RAW: root, or `setcap cap_net_raw+ep` on the interpreter)", code
 end
 
 --- A socket of a descriptor that was inherited, with the options set.

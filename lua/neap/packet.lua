@@ -3,7 +3,6 @@
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
 local message <const> = require "neap.message"
-local raw <const> = require "neap.raw"
 
 ---@class neap.packet
 local M = {}
@@ -36,6 +35,7 @@ end
 local function check(given, level)
   local o = args.check(given, options, 2, level + 1)
   o.protocol = protocol_of(o.protocol, level + 1)
+  if type(o.filter) == "table" then message.check_filter(o, level + 1) end
   if type(o.ring) == "table" then
     local ring = args.check(o.ring, ring_options, 2, level + 1)
     o.ring = {
@@ -108,7 +108,7 @@ function M.open(interface, given)
   if o.promiscuous and interface == nil then error("option 'promiscuous' needs an interface", 2) end
   local name <const> = "packet.open " .. (interface or "*")
   local sock, why, code = core.packet(o.cooked, o)
-  if not sock then return nil, raw.explain(("%s: %s"):format(name, why), code) end
+  if not sock then return nil, message.explain(("%s: %s"):format(name, why), code) end
   local done
   done, why, code = set_up(sock, interface, o)
   if done then return sock end

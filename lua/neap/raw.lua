@@ -84,12 +84,6 @@ local function check(given, level)
   return o
 end
 
---- Adds to a refusal what would help; message, code.
-function M.explain(why, code)
-  if code ~= "EPERM" and code ~= "EACCES" then return why, code end
-  return why .. " (it needs CAP_NET_RAW: root, or `setcap cap_net_raw+ep` on the interpreter)", code
-end
-
 --- A socket for the packets of one IP protocol, by number or name.
 function M.open(protocol, given)
   local number = number_of(protocol, 2)
@@ -99,7 +93,7 @@ function M.open(protocol, given)
   if family == "any" then family = "inet" end
   local name <const> = "raw.open " .. protocol
   local sock, why, code = core.message("raw", family, SOCK_RAW, number, o)
-  if not sock then return nil, M.explain(("%s: %s"):format(name, why), code) end
+  if not sock then return nil, message.explain(("%s: %s"):format(name, why), code) end
   sock, why, code = message.set_up(sock, o, name, settings)
   if not sock then return nil, why, code end
   if o.bindip then

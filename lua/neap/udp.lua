@@ -15,6 +15,7 @@ local options <const> = args.with(message.ip_options, {
 })
 
 local open_options <const> = args.without(options, "bind")
+local connect_options <const> = args.without(options, "fd")
 
 local function coverage(sock, o)
   if math.type(o.lite) ~= "integer" then return true end
@@ -28,7 +29,7 @@ end
 local settings <const> = {
   coverage,
   function(sock, o)
-    if o.gro then sock:setsockopt("UDP_GRO", true) end
+    if o.gro ~= nil then sock:setsockopt("UDP_GRO", o.gro) end
     return true
   end,
   function(sock, o)
@@ -90,7 +91,7 @@ end
 function M.connect(host, port, given)
   host = args.host(host, 1, 2)
   port = args.port(port, 1, 2, 2)
-  local o = check(given, options, 2)
+  local o = check(given, connect_options, 2)
   local list, why, code = core.resolve(host, port, { family = o.family or "any", timeout = o.timeout })
   if not list then return nil, why, code end
   local name <const> = "udp.connect " .. args.text(host, port)

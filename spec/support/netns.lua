@@ -146,8 +146,11 @@ end
 --- Joins two namespaces by a veth pair. Each end: { space, interface's name,
 -- address, ... }.
 function lab:link(near, far)
-  must(("ip link add %s netns %s type veth peer name %s netns %s"):format(
-    near[2], near[1].name, far[2], far[1].name))
+  -- Numbers that no two of them share: names of interfaces are remembered by
+  -- number.
+  helper.veths = (helper.veths or 100) + 2
+  must(("ip link add %s index %d netns %s type veth peer name %s index %d netns %s"):format(
+    near[2], helper.veths, near[1].name, far[2], helper.veths + 1, far[1].name))
   for _, side in ipairs { near, far } do
     local commands = {}
     for i = 3, #side do
@@ -161,13 +164,21 @@ function lab:link(near, far)
   for _, side in ipairs { near, far } do side[1]:wait_up(side[2]) end
 end
 
-function lab:__close()
+--- It outlives the test: whoever says this calls lab:remove() in the end.
+function lab:keep()
+  self.kept = true
+  return self
+end
+
+function lab:remove()
   if not labs[self] then return end
   labs[self] = nil
   local names = {}
   for i, s in ipairs(self.spaces) do names[i] = "ip netns del " .. s.name end
   sh(table.concat(names, "\n"))
 end
+
+lab.__close = lab.remove
 
 -- ---- what there is ----
 
@@ -191,7 +202,7 @@ end
 -- Each has name, ip, ip6, interface.
 function M.pair()
   local l = M.lab()
-  local unfinished <close> = helper.defer(function() if not l.b then lab.__close(l) end end)
+  local unfinished <close> = helper.defer(function() if not l.b then l:remove() end end)
   local a, b = l:space(), l:space()
   l:link({ a, "left", "10.77.0.1/24", "fd77::1/64" }, { b, "right", "10.77.0.2/24", "fd77::2/64" })
   a.ip, a.ip6, b.ip, b.ip6 = "10.77.0.1", "fd77::1", "10.77.0.2", "fd77::2"
@@ -207,7 +218,7 @@ end
 -- (10.77.2.1, fd77:2::1).
 function M.chain()
   local l = M.lab()
-  local unfinished <close> = helper.defer(function() if not l.server then lab.__close(l) end end)
+  local unfinished <close> = helper.defer(function() if not l.server then l:remove() end end)
   local client, router, server = l:space(), l:space(), l:space()
   router:sysctl("ipv4/ip_forward", 1)
   router:sysctl("ipv6/conf/all/forwarding", 1)
@@ -251,7 +262,9 @@ end
 
 -- Whatever a test did with its scopes.
 busted.subscribe({ "test", "end" }, function()
-  for l in pairs(labs) do lab.__close(l) end
+  for l in pairs(labs) do
+    if not l.kept then l:remove() end
+  end
   return nil, true
 end)
 

@@ -15,6 +15,16 @@ local internal <const> = {
   ["neap.args"] = true,
   ["neap.coroutine"] = true, -- neap.coroutine, with the standard table's names
   ["neap.listener"] = true, -- methods of the class
+  ["neap.icmp.echo"] = true, -- what neap.icmp is made of
+  ["neap.icmp.errors"] = true,
+  ["neap.icmp.mtu"] = true,
+  ["neap.icmp.ping"] = true,
+  ["neap.icmp.prober"] = true,
+  ["neap.icmp.socket"] = true,
+  ["neap.icmp.syn"] = true,
+  ["neap.icmp.trace"] = true,
+  ["neap.linktype"] = true, -- the table of neap.filter and neap.pcap
+  ["neap.message"] = true, -- methods of the class
   ["neap.race"] = true,
   ["neap.sync"] = true, -- neap.channel and its like
 }

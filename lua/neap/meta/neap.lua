@@ -156,18 +156,19 @@ function neap.wait(fd, mode, timeout) end
 ---@return neap.code? code
 function neap.stream(fd, options) end
 
----Connects to "tcp://host:port", "unix:/path" or "unix:@abstract".
+---Connects to "tcp://host:port", "udp://host:port", "unix:/path" or
+---"unix:@abstract".
 ---@param url string
----@param options? neap.tcp.connect_options|neap.stream_options
----@return neap.stream?
+---@param options? neap.tcp.connect_options|neap.udp.connect_options|neap.stream_options
+---@return neap.stream|neap.message|nil
 ---@return string? message
 ---@return neap.code? code
 function neap.connect(url, options) end
 
 ---Listens on the same.
 ---@param url string
----@param options? neap.tcp.listen_options|neap.unix.listen_options
----@return neap.listener?
+---@param options? neap.tcp.listen_options|neap.udp.open_options|neap.unix.listen_options
+---@return neap.listener|neap.message|nil
 ---@return string? message
 ---@return neap.code? code
 function neap.listen(url, options) end

@@ -1,0 +1,2 @@
+--- Packet headers: bytes to tables and back. No socket is touched.
+return require "neap.wirecore"
