@@ -213,7 +213,8 @@ describe("examples/nc.lua", function()
       end)
       -- Without exec a shell may keep itself in front: timeout's own process
       -- group is then in the background and stopped as it reads.
-      local code, out = run(("(sleep 0.3; echo hello; sleep 0.5; echo) | SHELL=/bin/sh script -qec %s /dev/null"):format(
+      local typed = "(sleep 0.3; echo hello; sleep 0.5; echo)"
+      local code, out = run(("%s | SHELL=/bin/sh script -qec %s /dev/null"):format(typed,
         quote("exec " .. lua("nc.lua", "127.0.0.1", port))))
       assert.equal(0, code)
       assert.is_truthy(out:find("you said hello", 1, true), out)

@@ -118,7 +118,7 @@ describe("filter.compile", function()
   it("needs libpcap, and nothing else does", function()
     local place = helper.tmpname()
     os.execute(("mkdir -p %s/neap"):format(place))
-    os.execute(("ln -s %s %s/neap/core.so"):format(
+    os.execute(("ln -s \"$(realpath %s)\" %s/neap/core.so"):format(
       helper.quote(assert(package.searchpath("neap.core", package.cpath))), place))
     local out, code = helper.script(([[
       package.cpath = %q

@@ -46,7 +46,7 @@ end
 
 -- A program that runs beside this one; ended, by its id, with the scope.
 local function start(command)
-  local pipe <const> = assert(io.popen("echo $$; exec timeout -k 1 30 " .. command))
+  local pipe <const> = assert(io.popen("echo $$; exec timeout -k 1 30 " .. command .. " 2>/dev/null"))
   pipe:setvbuf "no"
   local pid = assert(math.tointeger(tonumber(pipe:read "l")))
   return setmetatable({ pid = pid, output = pipe }, { __close = function()

@@ -248,6 +248,7 @@ describe("wire.encode", function()
     raises("layer 2 has the unknown name 'upd'", { ip4, { layer = "upd" } })
     raises("layer 1 has the unknown name 'nil'", { {} })
     raises("layer 2 must be a table or a string", { ip4, 17 })
+    raises("layer 2 must be a table or a string", { ip4, nil, udp })
     raises("a packet has no field 'paddin'", { ip4, udp, paddin = "" })
     raises("'payload' must be a string", { ip4, udp, payload = 1 })
     raises("layer 2 (icmp): original[1].ttl must be in [0, 255]", { ip4, { layer = "icmp", type = 3,
@@ -602,6 +603,28 @@ describe("neap.wire and damage", function()
   it("survives noise", function()
     local run = assert(loadfile "test/fuzz/wire.lua")("fuzz.wire")
     run(restless and 100 or 30000, 5)
+  end)
+end)
+
+describe("the manual of neap.wire", function()
+  it("has every field that a packet has", function()
+    local file <close> = assert(io.open "docs/wire.md")
+    local manual, checked = file:read "a", {}
+    local function check(value)
+      if type(value) ~= "table" then return end
+      for key, inner in pairs(value) do
+        if type(key) == "string" and not checked[key] then
+          checked[key] = true
+          assert(manual:find("`" .. key .. "`", 1, true), key .. " is not in docs/wire.md")
+        end
+        if key == "type" and type(inner) == "string" then
+          assert(manual:find("`" .. inner .. "`", 1, true), inner .. " is not in docs/wire.md")
+        end
+        check(inner)
+      end
+    end
+    for _, case in ipairs(scapy) do check(wire.decode(case.bytes, case.first)) end
+    for _, case in pairs(made) do check(case[1]) end
   end)
 end)
 

@@ -11,14 +11,14 @@
 struct listener {
   struct watch watch;
   struct lock acceptor;
-  struct stream like;   /* what accepted streams begin with */
-  struct ownpath own;   /* the Unix path that it made */
-  int64_t timeout;      /* of accept */
+  struct stream like; /* what accepted streams begin with */
+  struct ownpath own; /* the Unix path that it made */
+  int64_t timeout;    /* of accept */
   struct pace pace;
   enum fd_kind kind;
   bool shortdrains;
-  bool messages;        /* what it accepts are message sockets */
-  uint32_t maxmessage;  /* of those; 0: the default */
+  bool messages;       /* what it accepts are message sockets */
+  uint32_t maxmessage; /* of those; 0: the default */
 };
 
 /* A closed listener, pushed; the streams that it accepts take their options

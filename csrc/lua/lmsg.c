@@ -348,8 +348,8 @@ void neap_open_message(lua_State *L) {
     {NULL,         NULL        }
   };
   static const luaL_Reg *const more[] = {lmsgrecv_methods, lmsgsend_methods,
-                                         lmsgmany_methods, lmsgopt_methods,
-                                         lpacket_methods};
+                                         lmsgmany_methods, lmsgsendmany_methods,
+                                         lmsgopt_methods,  lpacket_methods};
   size_t i;
   neap_class(L, msgsock_class, meta, methods);
   lua_rawgetp(L, LUA_REGISTRYINDEX, msgsock_class);

@@ -138,6 +138,6 @@ void lmsg_checkempty(lua_State *L, const struct msgsock *s, int at);
 
 /* The methods, by file. */
 extern const luaL_Reg lmsgrecv_methods[], lmsgsend_methods[],
-  lmsgmany_methods[], lmsgopt_methods[];
+  lmsgmany_methods[], lmsgsendmany_methods[], lmsgopt_methods[];
 
 #endif

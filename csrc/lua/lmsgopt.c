@@ -61,7 +61,8 @@ static int l_connect(lua_State *L) {
   if (s->kind == MSGSOCK_TUN || s->kind == MSGSOCK_PACKET)
     return lmsg_fail(L, s, -EOPNOTSUPP, "connect");
   if (lua_gettop(L) == 1 || lua_isnil(L, 2)) {
-    err = sock_disconnect(s->watch.fd);
+    /* Linux would never give a raw one anything again. */
+    err = s->kind == MSGSOCK_RAW ? -EOPNOTSUPP : sock_disconnect(s->watch.fd);
     if (err == 0)
       s->connected = false;
     return self(L, s, err, "connect", NULL);

@@ -88,6 +88,25 @@ static int l_send(lua_State *L) {
 
 static const struct op sendto_op = {"sendto", sendto_step, NULL};
 
+/* Most that is sent need not wait. Returns the number of results, or 0. */
+static int send_now(lua_State *L, struct msgsock *s, const struct addr *to) {
+  struct iovec iov;
+  struct sock_msg m;
+  ssize_t n;
+  if (s->writer.owner != NULL || !task_quick(L, lmsg_core(s)))
+    return 0;
+  m.iov = &iov;
+  m.niov = 1;
+  m.controllen = 0;
+  m.addr = *to;
+  iov.iov_base = (void *)lua_tolstring(L, 2, &iov.iov_len);
+  n = msgsock_send(s, &m);
+  if (n == -EAGAIN)
+    return 0;
+  return n >= 0 ? sent(L, s, iov.iov_len, lua_gettop(L) - 2)
+                : failed(L, s, (int)n, "sendto", to);
+}
+
 static int l_sendto(lua_State *L) {
   struct msgsock *s = lmsg_open(L);
   struct addr to;
@@ -103,7 +122,10 @@ static int l_sendto(lua_State *L) {
   n = lmsg_toaddr(L, s, 3, &to);
   if (n == LMSG_ISNAME || must_retry(s, &to))
     return lmsg_slow(L, "sendto");
-  return neap_opon(L, lmsg_core(s), &sendto_op, s, s->timeout);
+  if (n < 0)
+    return failed(L, s, n, "sendto", NULL);
+  n = send_now(L, s, &to);
+  return n > 0 ? n : neap_opon(L, lmsg_core(s), &sendto_op, s, s->timeout);
 }
 
 /* message_sendto(sock, data, address...): for the slow one, which has looked up

@@ -70,18 +70,18 @@ ssize_t lpacket_recv(struct msgsock *s, struct sock_msg *m,
   return (ssize_t)p->snaplen;
 }
 
-/* The bytes of a ring are there until the next packet is asked for: they are
- * copied to where the caller has room. */
+/* In place: what is there of one block, which is given back when the first
+ * packet of the next is asked for. */
 int lpacket_recvmany(struct msgsock *s, struct sock_one *ones, int n) {
   struct ring_packet p;
   int i;
-  for (i = 0; i < n && ring_next(s->ring, &p); i++) {
-    struct iovec *iov = &ones[i].iov;
-    ones[i].len = p.snaplen;
+  for (i = 0; i < n; i++) {
+    if ((i > 0 && s->ring->left == 0) || !ring_next(s->ring, &p))
+      break;
+    ones[i].iov.iov_base = (void *)p.data;
+    ones[i].iov.iov_len = ones[i].len = p.snaplen;
     ones[i].segment = 0;
     ones[i].addr = p.addr;
-    if (p.snaplen <= iov->iov_len)
-      memcpy(iov->iov_base, p.data, p.snaplen);
   }
   if (i == 0) {
     int err = sys_error(s->watch.fd);

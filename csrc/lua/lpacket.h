@@ -11,7 +11,7 @@
 ssize_t lpacket_recv(struct msgsock *s, struct sock_msg *m,
                      struct ring_packet *p);
 
-/* As sock_recvmany. */
+/* As sock_recvmany, but that the bytes are in the ring until the next call. */
 int lpacket_recvmany(struct msgsock *s, struct sock_one *ones, int n);
 
 /* Sets what the ring says of a packet in the table on top. */

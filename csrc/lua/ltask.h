@@ -126,6 +126,13 @@ static inline struct task *task_self(const struct core *c) {
   return c->running != NULL ? c->running : c->main;
 }
 
+/* Counts as an operation that need not wait, if one may be begun here and now
+ * without more ado. Otherwise false: neap_opon looks into it. */
+static inline bool task_quick(lua_State *L, struct core *c) {
+  return L == c->current && !c->interruptible && c->budget > 0 &&
+         lua_isyieldable(L) && --c->budget >= 0;
+}
+
 /* The bottom of a task's stack, called with the task (a light userdata), the
  * message handler, the function and its arguments: only under lua_pcallk can
  * the handlers of <close> wait while an error unwinds. It ends with task_end,

@@ -27,7 +27,7 @@ static uint32_t crc_of(const struct wire_summed *s) {
   uint32_t crc = wire_crc32c(s->bytes, s->at, 0);
   crc = wire_crc32c(zero, sizeof zero, crc);
   crc = wire_crc32c(s->bytes + s->at + 4, s->n - s->at - 4, crc);
-  return crc >> 24 | (crc >> 8 & 0xff00) | (crc & 0xff00) << 8 | crc << 24;
+  return wire_swapped(crc);
 }
 
 bool wire_check(const struct wire_field *f, const struct wire_summed *s) {

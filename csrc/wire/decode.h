@@ -112,6 +112,18 @@ int wire_badat(struct wire_decoder *d, const char *what, size_t at);
  * have (WIRE_BAD), or cut off (WIRE_CUT). */
 int wire_need(struct wire_decoder *d, size_t upto, size_t end);
 
+/* The layer ends here: what is there beyond is not its own. WIRE_BAD if it
+ * may not be so long. */
+int wire_set_end(struct wire_decoder *d, size_t end);
+
+/* Whether the checksum that d->sum is, over these bytes, is right. */
+bool wire_sum_ok(const struct wire_decoder *d, size_t from, size_t end);
+
+/* One layer after the other. A header that is cut off, and in a nested packet
+ * one that is malformed, becomes payload; for any other that is malformed,
+ * d->error is left behind. */
+void wire_chain(struct wire_decoder *d, const struct wire_layer *l);
+
 /* The fields of a table, of which the last may run up to `end`. */
 int wire_walk(struct wire_decoder *d, const struct wire_table *t, size_t end);
 

@@ -88,10 +88,19 @@ void wire_finish(struct wire_encoder *e);
 
 /* ---- shared by the encoder's files ---- */
 
-void wire_reserve(struct wire_encoder *e, size_t n);
+/* The field cannot be encoded. */
+_Noreturn void wire_fail(struct wire_encoder *e, const struct wire_table *t,
+                         unsigned i, const char *why);
+
+/* Zeros; and so many that what begins at `from` is a multiple of the unit. */
+void wire_zeros(struct wire_encoder *e, size_t n);
+void wire_pad(struct wire_encoder *e, size_t from, size_t unit);
+
+/* Into bytes that are there. */
 void wire_put_bits(struct wire_encoder *e, size_t bit, unsigned bits,
                    uint32_t value);
-void wire_pad(struct wire_encoder *e, size_t from, size_t unit);
+
+/* The fields of a table, and the items of a list of a family. */
 void wire_put_table(struct wire_encoder *e, const struct wire_table *t);
 void wire_put_tlvs(struct wire_encoder *e, const struct wire_family *f,
                    const struct wire_table *t, unsigned i);

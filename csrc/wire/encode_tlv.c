@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * Items of a type, a length and a body, on their way out. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "wire/decode.h" /* wire_item */
@@ -9,8 +8,7 @@
 
 static _Noreturn void fail(struct wire_encoder *e, unsigned i,
                            const char *why) {
-  e->source->fail(e->source, &wire_item, i, why);
-  abort(); /* the source has broken its promise */
+  wire_fail(e, &wire_item, i, why);
 }
 
 /* The row of the item's type; *raw: the body is given as bytes. */

@@ -190,6 +190,11 @@ static inline bool wire_zero(const uint8_t *p, size_t n) {
   return n == 0;
 }
 
+/* With its bytes the other way round. */
+static inline uint32_t wire_swapped(uint32_t v) {
+  return v >> 24 | (v >> 8 & 0xff00) | (v & 0xff00) << 8 | v << 24;
+}
+
 /* The number of 1 to 32 bits that begins at this bit. */
 static inline uint32_t wire_bits(const uint8_t *p, size_t bit, unsigned bits) {
   unsigned i, from = bit & 7, n = (from + bits + 7) / 8;

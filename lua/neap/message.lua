@@ -189,7 +189,9 @@ local settings <const> = {
   function(s, o) return set_ip(s, "IP_TTL", "IPV6_UNICAST_HOPS", o.ttl) end,
   function(s, o) return set_ip(s, "IP_TOS", "IPV6_TCLASS", o.tos) end,
   function(s, o) return set_ip(s, "IP_RECVERR", "IPV6_RECVERR", o.errors or nil) end,
-  function(s, o) return set_ip(s, "IP_MTU_DISCOVER", "IPV6_MTU_DISCOVER", o.mtu_discover and DISCOVER[o.mtu_discover]) end,
+  function(s, o)
+    return set_ip(s, "IP_MTU_DISCOVER", "IPV6_MTU_DISCOVER", o.mtu_discover and DISCOVER[o.mtu_discover])
+  end,
   function(s, o) return set_ip(s, "IP_MULTICAST_TTL", "IPV6_MULTICAST_HOPS", o.multicast_ttl) end,
   function(s, o) return set_ip(s, "IP_MULTICAST_LOOP", "IPV6_MULTICAST_LOOP", o.multicast_loop) end,
   function(s, o)

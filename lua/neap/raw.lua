@@ -74,6 +74,7 @@ local settings <const> = {
 local function check(given, level)
   local o = args.check(given, options, 2, level + 1)
   message.check_ip(o, level + 1)
+  o.family = o.family or o.bindip and o.bindip:find(":", 1, true) and "inet6" or "inet"
   local six = o.family == "inet6"
   for _, type in ipairs(o.icmp_types or {}) do
     if math.type(type) ~= "integer" or type < 0 or type > (six and 255 or 31) then
@@ -89,8 +90,7 @@ function M.open(protocol, given)
   local number = number_of(protocol, 2)
   local o = check(given, 2)
   if o.fd then return message.adopt("raw", o, "raw.open", settings) end
-  local family = o.family or (o.bindip and o.bindip:find(":", 1, true) and "inet6") or "inet"
-  if family == "any" then family = "inet" end
+  local family = o.family == "any" and "inet" or o.family
   local name <const> = "raw.open " .. protocol
   local sock, why, code = core.message("raw", family, SOCK_RAW, number, o)
   if not sock then return nil, message.explain(("%s: %s"):format(name, why), code) end

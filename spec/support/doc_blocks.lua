@@ -8,7 +8,7 @@
 -- The setup shares the block's globals. Each block finds neap, tcp, unix and
 -- the other modules as globals, and to build a setup of: echo(), peer(...),
 -- server(fn), sockets(options), path(), after(seconds, fn), forever(seconds),
--- input(text). Where the block says `--> text`
+-- input(text), and skip(why) for what only the setup can find out. Where the block says `--> text`
 -- behind a print, that must be among what is printed, in this order; a text
 -- that ends in "..." says how it begins.
 local M = {}
@@ -89,6 +89,10 @@ function sockets(options)
   local sock = keep(assert(udp.open("127.0.0.1", 0, options)))
   local ip, port = sock:getsockname()
   return sock, keep(assert(udp.connect(ip, port, options)))
+end
+function skip(why)
+  print("skipped: " .. why)
+  os.exit(77, true)
 end
 function path()
   local name = os.tmpname()

@@ -353,10 +353,10 @@ return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
     end)
 
     works("is for each call, and nil means none", function(a, b)
-      b:settimeout(0.02)
+      b:settimeout(0.1 * helper.slow)
       for _ = 1, 2 do
         local sender = neap.spawn(function()
-          neap.sleep(0.012)
+          neap.sleep(0.055 * helper.slow)
           assert(send(a, b, "x"))
         end)
         assert.equal("x", (b:receive()))

@@ -109,12 +109,14 @@ end
 
 --- The index of one of its interfaces.
 function space:index(interface)
-  return math.tointeger(tonumber(self:run("ip -o link show " .. (interface or self.interface)):match "^%d+"))
+  local out = self:run("ip -o link show " .. (interface or self.interface))
+  return math.tointeger(tonumber(out:match "^%d+")) or error("no number in: " .. out)
 end
 
 --- The hardware address of one of its interfaces.
 function space:mac(interface)
-  return self:run("ip -o link show " .. (interface or self.interface)):match "link/ether ([%x:]+)"
+  local out = self:run("ip -o link show " .. (interface or self.interface))
+  return out:match "link/ether ([%x:]+)" or error("no address in: " .. out)
 end
 
 -- ---- several ----
@@ -245,11 +247,14 @@ local function find_out()
   return ok or ("needs the right to make network namespaces (%s)"):format(tostring(why):gsub("%s+", " "))
 end
 
---- Skips the test where there can be no namespaces.
-function M.need()
+--- Whether there can be namespaces, or what is missing, as text.
+function M.usable()
   usable = usable or find_out()
-  helper.need(usable == true, usable)
+  return usable
 end
+
+--- Skips the test where there can be none.
+function M.need() helper.need(M.usable() == true, usable) end
 
 --- Skips it where nothing can be dropped, too.
 function M.need_drop()

@@ -9,6 +9,7 @@ local M = {}
 local COOKIE <const> = 8
 local BURST <const> = 16      -- requests that go before answers are looked for
 local REMEMBERED <const> = 10 -- seconds, for what comes late or twice
+local MOST_REMEMBERED <const> = 8192
 local SEQUENCES <const> = 1 << 16
 
 -- ---- what is known of a host ----
@@ -248,7 +249,7 @@ local function expire(self)
     flight = head(self.open)
   end
   flight = head(self.past)
-  while flight and flight.deadline + REMEMBERED <= now do
+  while flight and (flight.deadline + REMEMBERED <= now or self.past.last - self.past.first >= MOST_REMEMBERED) do
     pop(self.past)
     if self.flights[flight.sequence] == flight then self.flights[flight.sequence] = nil end
     flight = head(self.past)
