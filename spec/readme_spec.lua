@@ -13,7 +13,8 @@ end
 local function run(block)
   if block.skip then helper.skip(block.skip) end
   for _, name in ipairs(block.needs) do helper["need_" .. name]() end
-  local output, code = helper.script(doc_blocks.script(block))
+  local alone = table.concat(block.needs, " "):find "namespace" and "unshare -n" or "" -- it changes the machine
+  local output, code = helper.script_under(alone, doc_blocks.script(block))
   if code == 77 then helper.skip(output:match "skipped: ([^\n]*)") end
   assert(code == 0, ("it ended with %s and printed:\n%s"):format(code, output))
   local shows, text = doc_blocks.shows(block, output)

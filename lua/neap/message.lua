@@ -233,7 +233,8 @@ end
 
 --- A socket of a descriptor that was inherited, with the options set.
 function M.adopt(kind, o, operation, more)
-  local sock, why, code = args.blame(3, core.message_fd, kind, o.fd, o)
+  local ok, sock, why, code = pcall(core.message_fd, kind, o.fd, o)
+  if not ok then error("option 'fd': " .. sock:gsub("^.-%((.*)%)$", "%1"), 3) end
   if not sock then return nil, ("%s: %s"):format(operation, why), code end
   return M.set_up(sock, o, operation, more)
 end

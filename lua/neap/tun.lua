@@ -2,6 +2,7 @@
 -- by one is received from it, and what is sent to it arrives at the system.
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
+require "neap.message" -- the methods
 
 ---@class neap.tun
 local M = {}

@@ -3,7 +3,8 @@
 -- the reader does not see:
 --   <!-- setup: conn = echo() -->       any Lua; over several lines if need be
 --   <!-- needs: root -->               skipped by name where helper.need_root
---                                      skips; several: <!-- needs: root ipv6 -->
+--                                      skips; several: <!-- needs: root ipv6 -->;
+--                                      `namespace`: runs in one of its own
 --   <!-- skip: why this one cannot run here -->
 -- The setup shares the block's globals. Each block finds neap, tcp, unix and
 -- the other modules as globals, and to build a setup of: echo(), peer(...),

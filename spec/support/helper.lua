@@ -139,15 +139,18 @@ M.lua = os.getenv "LUA" or interpreter() or "lua5.4"
 --- Runs a Lua script, given as text, in a process of its own with the same
 -- neap. Returns all that it printed, on both outputs, and its exit code
 -- (or "signal", its number). It is killed after 20 seconds.
-function M.script(text, ...)
+function M.script(text, ...) return M.script_under("", text, ...) end
+
+--- The same by a command that runs a command: "unshare -n".
+function M.script_under(wrapper, text, ...)
   local path = M.tmpname()
   local file = assert(io.open(path, "w"))
   file:write(text)
   file:close()
   local words = { M.lua, path, ... }
   for i, word in ipairs(words) do words[i] = quote(word) end
-  local pipe = assert(io.popen(("LUA_PATH=%s LUA_CPATH=%s timeout -k 1 %d %s 2>&1 </dev/null"):format(
-    quote(package.path), quote(package.cpath), 20 * M.slow, table.concat(words, " "))))
+  local pipe = assert(io.popen(("LUA_PATH=%s LUA_CPATH=%s %s timeout -k 1 %d %s 2>&1 </dev/null"):format(
+    quote(package.path), quote(package.cpath), wrapper, 20 * M.slow, table.concat(words, " "))))
   local out = pipe:read "a"
   local _, how, code = pipe:close()
   if how == "signal" then return out, how, code end
