@@ -74,7 +74,7 @@ end
 
 local function chat(o)
   local sock <close> = join(o)
-  math.randomseed()
+  math.randomseed(os.time(), math.floor(neap.now() * 1e9)) -- two may start in the same second
   local id, name = ("%08x"):format(math.random(0, 0xffffffff)), o.n:gsub("%s", "_")
   local function say(text)
     check(sock:sendto(("%s %s %s"):format(id, name, text:sub(1, LONGEST)), o.group, o.port))

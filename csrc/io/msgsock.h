@@ -53,6 +53,7 @@ struct msgsock {
   uint8_t kind;      /* enum msgsock_kind */
   uint8_t batch;     /* how many came at once last time; 0 at first */
   bool errqueue : 1; /* the kernel was asked to queue errors */
+  bool ended : 1;    /* we asked to receive no more */
   bool connected : 1;
   bool whole : 1;  /* the kernel would not cut what is sent into segments */
   bool gro : 1;    /* the kernel may put datagrams together */

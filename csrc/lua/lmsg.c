@@ -167,6 +167,8 @@ int lmsg_awaitin(lua_State *L, struct core *c, struct wait *w,
                  struct msgsock *s, const char *operation) {
   int err;
   pace_empty(&s->pace, &s->watch);
+  if (s->ended)
+    return neap_fail(L, ERR_EOF, NULL);
   err = await_watch(c, w, &s->watch, POLLER_IN);
   return err < 0 ? lmsg_fail(L, s, err, operation) : OP_WAIT;
 }

@@ -108,9 +108,17 @@ static int l_shutdown(lua_State *L) {
   static const char *const names[] = {"r", "w", "rw", NULL};
   int how = luaL_checkoption(L, 2, NULL, names);
   struct msgsock *s = lmsg_open(L);
+  int err;
   if (s == NULL)
     return 3;
-  return self(L, s, sys_shutdown(s->watch.fd, how), "shutdown", NULL);
+  err = sys_shutdown(s->watch.fd, how);
+  if (err == 0 && how != 1 && !s->ended) {
+    s->ended = true; /* the poller would report it for ever */
+    s->watch.ready |= POLLER_IN;
+    if (s->watch.rd != NULL)
+      loop_wake(s->loop, s->watch.rd, 0);
+  }
+  return self(L, s, err, "shutdown", NULL);
 }
 
 /* ---- options ---- */

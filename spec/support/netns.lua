@@ -110,7 +110,8 @@ end
 --- The index of one of its interfaces.
 function space:index(interface)
   local out = self:run("ip -o link show " .. (interface or self.interface))
-  return math.tointeger(tonumber(out:match "^%d+")) or error("no number in: " .. out)
+  -- ip may complain first: of a namespace that another process just removed
+  return math.tointeger(tonumber(("\n" .. out):match "\n(%d+): ")) or error("no number in: " .. out)
 end
 
 --- The hardware address of one of its interfaces.
