@@ -27,16 +27,18 @@ LUA_CFLAGS ?= $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(if $(LUA_PC),\
 LUA_LIBS ?= $(if $(LUA_PC),$(shell $(PKG_CONFIG) --libs $(LUA_PC)),\
   -llua5.4 -lm -ldl)
 
-# neap/tls.so is an object of its own, built only where OpenSSL is found.
+# neap/tlscore.so is an object of its own, built only where OpenSSL is found.
 TLS_NOTE = $(shell v=$$($(PKG_CONFIG) --modversion openssl 2>/dev/null) && \
   echo "OpenSSL $$v found" || echo "OpenSSL not found: neap.tls is not built")
+TLS := $(shell $(PKG_CONFIG) --exists 'openssl >= 1.1.1' 2>/dev/null && echo yes)
 
 # neap/filtercore.so likewise, for libpcap.
 PCAP_NOTE = $(shell v=$$($(PKG_CONFIG) --modversion libpcap 2>/dev/null) && \
   echo "libpcap $$v found" || echo "libpcap not found: filters are not compiled")
 PCAP := $(shell $(PKG_CONFIG) --exists libpcap 2>/dev/null && echo yes)
 
-# A thread of ours may outlive the Lua state: its code must stay mapped.
+# A thread of ours may outlive the Lua state, and OpenSSL knows functions of
+# ours: their code must stay mapped.
 NODELETE = $(shell t=$$(mktemp) && \
   echo 'int probe;' | $(CC) -shared -fPIC -Wl,-z,nodelete -x c - -o "$$t" \
   2>/dev/null && echo -Wl,-z,nodelete; rm -f "$$t")
@@ -70,9 +72,11 @@ CORE := $(BUILD)/neap/core.so
 
 # Objects of their own, which need no symbol of the core: neap/NAMEcore.so is
 # made of csrc/NAME and csrc/lua/NAME, and is loaded only when its module is.
-PARTS := wire $(if $(PCAP),filter)
+PARTS := wire $(if $(PCAP),filter) $(if $(TLS),tls)
 FLAGS_filter = $(shell $(PKG_CONFIG) --cflags libpcap)
 LIBS_filter = $(shell $(PKG_CONFIG) --libs libpcap)
+FLAGS_tls = $(shell $(PKG_CONFIG) --cflags openssl)
+LIBS_tls = $(shell $(PKG_CONFIG) --libs openssl) $(NODELETE)
 PART_SOURCES = $(sort $(wildcard $(addprefix csrc/,$(1)/*.c lua/$(1)/*.c)))
 PART_OBJECTS = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(call PART_SOURCES,$(1)))
 ALL_SOURCES := $(SOURCES) $(foreach part,$(PARTS),$(call PART_SOURCES,$(part)))
@@ -182,7 +186,7 @@ $(filter-out $(CORE),$(MODULES)): $(BUILD)/neap/%core.so: $(BUILD)/sources
 $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call SAY,cc $<)$(CC) $(FLAGS) $(if $(filter csrc/lua/%,$<),$(LUA_CFLAGS)) \
-	  $(FLAGS_$(word 2,$(subst /, ,$<))) -MMD -MP -c -o $@ $<
+	  $(FLAGS_$(word 2,$(subst /, ,$<))) $(FLAGS_$(word 3,$(subst /, ,$<))) -MMD -MP -c -o $@ $<
 
 $(BUILD)/unit/%: test/unit/%.c $(BELOW_LUA)
 	@mkdir -p $(@D)

@@ -16,6 +16,7 @@ struct row {
 static const struct row rows[] = {
   {ERR_EOF,            "EOF",             "end of stream"                                    },
   {ERR_CLOSED,         "ECLOSED",         "closed"                                           },
+  {ERR_CHANNEL,        "ETLS",            "TLS failure"                                      },
   {ERR_EAI_AGAIN,      "EAI_AGAIN",       "Temporary failure in name resolution"             },
   {ERR_EAI_BADFLAGS,   "EAI_BADFLAGS",    "Bad flags for a name lookup"                      },
   {ERR_EAI_FAIL,       "EAI_FAIL",        "Permanent failure in name resolution"             },

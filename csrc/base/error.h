@@ -7,8 +7,9 @@
 #include <stddef.h>
 
 enum {
-  ERR_EOF = -10001,    /* the end of the stream */
-  ERR_CLOSED = -10002, /* closed on our side, perhaps by another task */
+  ERR_EOF = -10001,     /* the end of the stream */
+  ERR_CLOSED = -10002,  /* closed on our side, perhaps by another task */
+  ERR_CHANNEL = -10003, /* a session's, which says what happened */
   /* getaddrinfo's failures (RFC 3493 6.1); -10100 - n in no system's order */
   ERR_EAI_AGAIN = -10101,
   ERR_EAI_BADFLAGS = -10102,

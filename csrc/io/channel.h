@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The interface of anything that carries bytes: a socket, a pipe, a session
  * over another channel. A channel never waits; after -EAGAIN `want` says for
- * which readiness of `fd` its owner must, whatever was asked of it. An object
- * outside of the core hands one over, with magic, version and size first. */
+ * which readiness of the descriptor its owner must, whatever was asked of it.
+ * An object outside of the core hands one over, with magic, version and size
+ * first. */
 #ifndef NEAP_IO_CHANNEL_H
 #define NEAP_IO_CHANNEL_H
 
@@ -12,27 +13,45 @@
 #include "sys/fd.h"
 
 #define CHANNEL_MAGIC 0x6e656170u
-#define CHANNEL_VERSION 1
+#define CHANNEL_VERSION 2
+
+/* Failures are -errno, or one of these, which base/error.h has too. */
+enum {
+  CHANNEL_EOF = -10001,
+  CHANNEL_CLOSED = -10002,
+  CHANNEL_FAILED = -10003 /* ops->why tells what happened */
+};
+
+enum { CHANNEL_IN = 1, CHANNEL_OUT = 2 }; /* as the poller has them */
 
 struct channel {
   uint32_t magic;
   uint16_t version;
   uint16_t size;
   const struct channel_ops *ops;
-  uint8_t want; /* POLLER_IN or POLLER_OUT, after -EAGAIN */
+  struct channel *under; /* what carries its bytes, or NULL */
+  size_t held;           /* bytes that were taken and wait to go down */
+  uint8_t want;          /* CHANNEL_IN or CHANNEL_OUT, after -EAGAIN */
 };
 
-/* All return >= 0 or a failure (base/error.h). */
+/* All return >= 0 or a failure. */
 struct channel_ops {
   const char *kind;
   /* At least one byte, 0 at the end, -EAGAIN. */
   ssize_t (*read)(struct channel *c, void *buf, size_t len);
   /* What was taken of n blocks, at least one byte, or -EAGAIN. */
   ssize_t (*write)(struct channel *c, const struct iovec *iov, int n);
+  /* What is held goes down: 0 once all has, or -EAGAIN. NULL where nothing is
+   * ever held. */
+  int (*flush)(struct channel *c);
   /* 0, or -EAGAIN; NULL where there is none. */
   int (*handshake)(struct channel *c);
-  int (*shutdown)(struct channel *c, int how); /* 0 read, 1 write, 2 both */
-  int (*close)(struct channel *c);
+  /* 0 read, 1 write, 2 both; may be -EAGAIN. */
+  int (*shutdown)(struct channel *c, int how);
+  /* At once, and all that is under it. */
+  void (*close)(struct channel *c);
+  /* After CHANNEL_FAILED: the text for people, and the code for programs. */
+  const char *(*why)(struct channel *c, const char **code);
 };
 
 #endif

@@ -86,9 +86,11 @@ static ssize_t write_some(struct stream *s, const struct iovec *iov, int n) {
 }
 
 int stream_shutdown(struct stream *s, int how) {
-  if (s->session != NULL)
-    return s->session->ops->shutdown(s->session, how);
-  return s->kind > FD_UNIX ? -ENOTSOCK : sys_shutdown(s->watch.fd, how);
+  if (s->session == NULL)
+    return s->kind > FD_UNIX ? -ENOTSOCK : sys_shutdown(s->watch.fd, how);
+  if (how != 1 && s->ended == 0)
+    s->ended = ERR_EOF; /* nothing on the wire says it */
+  return how == 0 ? 0 : s->session->ops->shutdown(s->session, 1);
 }
 
 const char *stream_kindname(const struct stream *s) {
@@ -130,13 +132,11 @@ static void free_out(struct stream *s) {
 int stream_buffer(struct stream *s, enum stream_buffering how, uint32_t room) {
   if (s->out == NULL && how == BUFFER_NO)
     return 0;
-  if (s->out == NULL)
-    s->out = calloc(1, sizeof *s->out);
-  if (s->out == NULL)
+  if (s->out == NULL && (s->out = calloc(1, sizeof *s->out)) == NULL)
     return -ENOMEM;
   s->out->buffering = (uint8_t)how;
   s->out->room = room;
-  if (how == BUFFER_NO && stream_unsent(s) == 0)
+  if (how == BUFFER_NO && stream_queued(s) == 0)
     free_out(s);
   return 0;
 }
@@ -168,6 +168,7 @@ int stream_close(struct stream *s, struct loop *l) {
     return 0;
   if (s->session != NULL)
     s->session->ops->close(s->session);
+  s->session = NULL;
   leave(s, l, true);
   return sys_close(fd);
 }
@@ -332,8 +333,7 @@ size_t stream_lacks(const struct stream *s, const struct want *want,
 static ssize_t send_queued(struct stream *s, const struct iovec *iov, int n) {
   struct iovec all[MAX_BLOCKS];
   int count = 1;
-  all[0].iov_base = bytes_head(&s->out->queue);
-  all[0].iov_len = bytes_len(&s->out->queue);
+  all[0] = (struct iovec){bytes_head(&s->out->queue), stream_queued(s)};
   while (count < MAX_BLOCKS && count <= n) {
     all[count] = iov[count - 1];
     count++;
@@ -341,13 +341,28 @@ static ssize_t send_queued(struct stream *s, const struct iovec *iov, int n) {
   return write_some(s, all, count);
 }
 
+static int flush_session(struct stream *s) {
+  int err = s->session->ops->flush(s->session);
+  s->want = s->session->want;
+  if (err == -EAGAIN)
+    s->watch.ready &= (uint8_t)~POLLER_OUT;
+  return err;
+}
+
 ssize_t stream_send(struct stream *s, const struct iovec *iov, int n) {
-  size_t queued = stream_unsent(s);
+  size_t queued = stream_queued(s);
   ssize_t sent;
   if (!(s->watch.ready & (POLLER_OUT | POLLER_HUP | POLLER_ERR))) {
     s->want = POLLER_OUT;
     return -EAGAIN;
   }
+  if (s->session != NULL && s->session->held > 0) {
+    int err = flush_session(s);
+    if (err < 0)
+      return err;
+  }
+  if (queued == 0 && n == 0)
+    return 0;
   sent = queued > 0 ? send_queued(s, iov, n) : write_some(s, iov, n);
   if (sent == -EAGAIN)
     s->watch.ready &= (uint8_t)~POLLER_OUT;

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "io/channel.h"
 #include "loop/loop.h"
+#include "sys/fd.h"
 
 enum stream_buffering { BUFFER_NO, BUFFER_LINE, BUFFER_FULL };
 
@@ -45,6 +46,7 @@ struct stream {
   uint8_t kind;         /* enum fd_kind */
   uint8_t want;         /* POLLER_IN or POLLER_OUT, after -EAGAIN */
   bool shortdrains : 1; /* a read that was cut short took all there was */
+  bool lingers : 1;     /* a task sends what the session holds */
   bool fdslost : 1;     /* more came than the limit: they were closed */
   bool blocked : 1;     /* before it was adopted: so it will be again */
 };
@@ -66,9 +68,14 @@ void stream_init(struct stream *s);
  * be ready: that is found out by trying. */
 void stream_open(struct stream *s, int fd, enum fd_kind kind, bool shortdrains);
 
-/* Bytes that were written and not yet sent. */
-static inline size_t stream_unsent(const struct stream *s) {
+/* Bytes that setvbuf keeps back. */
+static inline size_t stream_queued(const struct stream *s) {
   return s->out != NULL ? bytes_len(&s->out->queue) : 0;
+}
+
+/* Bytes that were written and not yet sent: those, and what a session holds. */
+static inline size_t stream_unsent(const struct stream *s) {
+  return stream_queued(s) + (s->session != NULL ? s->session->held : 0);
 }
 
 /* Keeps up to `room` bytes back, or none (BUFFER_NO) once what is there has

@@ -331,7 +331,8 @@ int luaopen_neap_core(lua_State *L) {
     neap_open_host,       neap_open_stream,    neap_open_connect,
     neap_open_listener,   neap_open_resolve,   neap_open_signal,
     neap_open_interfaces, neap_open_message,   neap_open_packet,
-    neap_open_filter,     neap_open_tun,       neap_open_iface,
+    neap_open_filter,     neap_open_session,   neap_open_tun,
+    neap_open_iface,
   };
   static const luaL_Reg functions[] = {
     {"attach",      l_attach     },

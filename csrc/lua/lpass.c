@@ -7,7 +7,7 @@
 
 static struct stream *open_unix(lua_State *L, const char *operation) {
   struct stream *s = lstream_open(L);
-  if (s != NULL && s->kind != FD_UNIX) {
+  if (s != NULL && (s->kind != FD_UNIX || s->session != NULL)) {
     neap_fail(L, -EOPNOTSUPP, operation);
     return NULL;
   }

@@ -25,7 +25,7 @@ static int conn_end(lua_State *L, int status, lua_KContext task) {
   struct stream *s = lua_touserdata(L, 1);
   if (!is_error(status))
     lua_settop(L, 2);
-  if (lmsg_test(L, 1) != NULL || stream_unsent(s) == 0)
+  if (lmsg_test(L, 1) != NULL || (stream_unsent(s) == 0 && s->session == NULL))
     return conn_closed(L, status, task);
   luaL_getmetafield(L, 1, "__close");
   lua_pushvalue(L, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The class of streams: making, naming, tuning and closing them. */
+ * The class of streams: making, naming and tuning them. */
 #include "lua/lstream.h"
 
 #include <errno.h>
@@ -44,6 +44,22 @@ struct stream *lstream_open(lua_State *L) {
   return NULL;
 }
 
+/* As the session tells it. */
+static int session_failed(lua_State *L, const struct stream *s,
+                          const char *operation) {
+  const char *code, *why = s->session->ops->why(s->session, &code);
+  char text[ADDR_TEXTLEN] = "";
+  struct addr a;
+  if (s->watch.fd >= 0 && s->kind <= FD_UNIX &&
+      sock_peername(s->watch.fd, &a) == 0)
+    addr_text(&a, text);
+  luaL_pushfail(L);
+  lua_pushfstring(L, *text != '\0' ? "%s %s: %s" : "%s%s: %s", operation, text,
+                  why);
+  lua_pushstring(L, code);
+  return 3;
+}
+
 int lstream_fail(lua_State *L, const struct stream *s, int err,
                  const char *operation) {
   char text[ADDR_TEXTLEN] = "";
@@ -52,6 +68,8 @@ int lstream_fail(lua_State *L, const struct stream *s, int err,
   bool peer;
   if (err == ERR_EOF || err == ERR_CLOSED)
     return neap_fail(L, err, NULL);
+  if (err == ERR_CHANNEL && s->session != NULL)
+    return session_failed(L, s, operation);
   if (s->watch.fd < 0 || s->kind > FD_UNIX)
     return neap_fail(L, err, operation);
   /* After a reset the peer has no name any more: our own tells something. */
@@ -176,6 +194,8 @@ static int l_detach(lua_State *L) {
   struct stream *s = lstream_open(L);
   if (s == NULL)
     return 3;
+  if (s->session != NULL) /* what is left of it means nothing to others */
+    return lstream_fail(L, s, -EOPNOTSUPP, "detach");
   if (stream_unsent(s) > 0)
     return neap_fail(L, -EBUSY, "detach: flush first");
   lua_pushinteger(L, s->watch.fd);
@@ -215,123 +235,6 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-/* ---- shutdown ---- */
-
-enum { SHUTDOWN_READ, SHUTDOWN_WRITE, SHUTDOWN_BOTH };
-
-static int shutdown_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = lua_touserdata(L, 1);
-  int err, how = (int)lua_tointeger(L, 2);
-  if (!stream_isopen(s))
-    return neap_fail(L, ERR_CLOSED, NULL);
-  if (w->result < 0)
-    return lstream_fail(L, s, w->result, "shutdown");
-  if (how != SHUTDOWN_READ && !lock_take(&s->writer, w)) {
-    await_wake(c, w, &s->writer.queue, true);
-    return OP_WAIT;
-  }
-  while (how != SHUTDOWN_READ && stream_unsent(s) > 0) {
-    ssize_t n = stream_send(s, NULL, 0);
-    if (n == -EAGAIN)
-      return lstream_await(L, c, w, s, "shutdown");
-    if (n < 0)
-      return lstream_fail(L, s, (int)n, "shutdown");
-  }
-  err = stream_shutdown(s, how);
-  if (err < 0)
-    return lstream_fail(L, s, err, "shutdown");
-  if (how != SHUTDOWN_WRITE && s->ended == 0)
-    s->watch.ready |= POLLER_IN; /* the end is there to be read */
-  lua_settop(L, 1);
-  return 1;
-}
-
-static int l_shutdown(lua_State *L) {
-  static const struct op op = {"shutdown", shutdown_step, NULL};
-  static const char *const hows[] = {"r", "w", "rw", NULL};
-  struct stream *s = lstream_open(L);
-  if (s == NULL)
-    return 3;
-  lua_pushinteger(L, luaL_checkoption(L, 2, NULL, hows));
-  lua_replace(L, 2);
-  lua_settop(L, 2);
-  return neap_op(L, &op, s->timeout);
-}
-
-/* ---- close ---- */
-
-/* Sends what is buffered, after whoever writes now. Returns 0, a failure, or
- * OP_WAIT in *r. */
-static int flush_all(lua_State *L, struct core *c, struct wait *w,
-                     struct stream *s, int *r) {
-  while (stream_isopen(s) && stream_unsent(s) > 0) {
-    ssize_t n;
-    if (!lock_take(&s->writer, w)) {
-      await_wake(c, w, &s->writer.queue, true);
-      *r = OP_WAIT;
-      return 0;
-    }
-    n = stream_send(s, NULL, 0);
-    if (n == -EAGAIN) {
-      *r = lstream_await(L, c, w, s, "close");
-      return 0;
-    }
-    if (n < 0)
-      return (int)n;
-  }
-  return 0;
-}
-
-/* Slot 2, once it is there: the error that interrupted the flush. */
-static int close_step(lua_State *L, struct core *c, struct wait *w) {
-  struct stream *s = lua_touserdata(L, 1);
-  int r = 0, err = w->result;
-  if (lua_gettop(L) >= 2)
-    return lua_error(L);
-  if (err == 0)
-    err = flush_all(L, c, w, s, &r);
-  if (r > 0) /* it cannot even be waited for */
-    stream_close(s, &c->loop);
-  if (r != 0)
-    return r;
-  if (!stream_isopen(s))
-    err = 0; /* another closed it, and had the failure if there was one */
-  else if (err < 0)
-    lstream_fail(L, s, err, "close");
-  stream_close(s, &c->loop);
-  if (err < 0)
-    return 3;
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-static void close_interrupted(lua_State *L, struct core *c, struct wait *w) {
-  (void)w;
-  stream_close(lua_touserdata(L, 1), &c->loop);
-  lua_settop(L, 2); /* the first counts */
-}
-
-static int l_close(lua_State *L) {
-  static const struct op op = {"close", close_step, close_interrupted};
-  struct core *c = neap_core(L);
-  struct stream *s = lstream_check(L);
-  int err;
-  if (stream_isopen(s) && stream_unsent(s) > 0 && !loop_forked(&c->loop) &&
-      task_canwait(L, c)) {
-    lua_settop(L, 1);
-    return neap_op(L, &op, s->timeout);
-  }
-  err = stream_close(s, &c->loop);
-  return neap_result(L, err, "close");
-}
-
-static int l_gc(lua_State *L) {
-  struct stream *s = lstream_check(L);
-  stream_close(s, s->loop);
-  s->magic = NULL;
-  return 0;
-}
-
 /* ---- adopting ---- */
 
 /* stream(fd, options): takes the descriptor over. */
@@ -358,8 +261,8 @@ void neap_open_stream(lua_State *L) {
     {NULL,    NULL   }
   };
   static const luaL_Reg meta[] = {
-    {"__gc",       l_gc      },
-    {"__close",    l_close   },
+    {"__gc",       lend_gc   },
+    {"__close",    lend_close},
     {"__tostring", l_tostring},
     {NULL,         NULL      }
   };
@@ -375,8 +278,6 @@ void neap_open_stream(lua_State *L) {
     {"counters",    l_counters   },
     {"pending",     l_pending    },
     {"isopen",      l_isopen     },
-    {"shutdown",    l_shutdown   },
-    {"close",       l_close      },
     {NULL,          NULL         }
   };
   neap_class(L, stream_class, meta, methods);
@@ -386,7 +287,9 @@ void neap_open_stream(lua_State *L) {
   neap_setfuncs(L, lreceive_methods);
   neap_setfuncs(L, lwrite_methods);
   neap_setfuncs(L, lpass_methods);
-  lua_pop(L, 2);
+  neap_setfuncs(L, lend_methods);
+  lua_setfield(L, -3, "streams"); /* for the methods that are Lua */
+  lua_pop(L, 1);
   lwrite_open(L);
   neap_setfuncs(L, functions);
 }

@@ -45,9 +45,17 @@ int lstream_turn(struct core *c, struct wait *w);
 /* Pushes ip, port or a path. Returns the number of values, or a failure's. */
 int lstream_name(lua_State *L, int fd, bool peer);
 
+/* A session may hold what is already counted as sent, and the writer is gone
+ * (the stream is at slot 1): a task of its own sees to it. */
+void lsession_linger(lua_State *L, struct core *c, struct stream *s);
+
+/* close(), also for __close and __gc (lend.c). */
+int lend_close(lua_State *L);
+int lend_gc(lua_State *L);
+
 /* The methods, by file. */
 extern const luaL_Reg lread_methods[], lreceive_methods[], lwrite_methods[],
-  lpass_methods[];
+  lpass_methods[], lend_methods[];
 void lwrite_open(lua_State *L);
 
 #endif

@@ -27,6 +27,10 @@ static int write_failed(lua_State *L, const struct stream *s, int err,
  * Returns 0, OP_WAIT, or a number of results. */
 static int begin(lua_State *L, struct core *c, struct wait *w, struct stream *s,
                  const char *operation) {
+  if (w->object == NULL) /* interrupted: the error is on top */
+    return lua_error(L);
+  if (w->result < 0)
+    lsession_linger(L, c, s);
   if (!stream_isopen(s) || w->result < 0)
     return write_failed(L, s, stream_isopen(s) ? w->result : ERR_CLOSED,
                         operation, w->progress);
@@ -34,6 +38,12 @@ static int begin(lua_State *L, struct core *c, struct wait *w, struct stream *s,
     return 0;
   await_wake(c, w, &s->writer.queue, true);
   return OP_WAIT;
+}
+
+/* What is held must not be forgotten when a task is cancelled, either. */
+static void interrupted(lua_State *L, struct core *c, struct wait *w) {
+  lsession_linger(L, c, lstream_of(w));
+  w->object = NULL;
 }
 
 /* What follows one attempt to send. Returns 0 to go on. */
@@ -84,7 +94,7 @@ static int gather(lua_State *L, size_t skip, struct iovec *iov, size_t *total) {
 
 /* May all of it wait in the stream's buffer? */
 static bool buffers(lua_State *L, const struct stream *s) {
-  size_t total = stream_unsent(s);
+  size_t total = stream_queued(s);
   int i, top = lua_gettop(L);
   if (s->out == NULL || s->out->buffering == BUFFER_NO)
     return false;
@@ -100,7 +110,7 @@ static bool buffers(lua_State *L, const struct stream *s) {
 
 static int buffer_all(lua_State *L, struct stream *s) {
   int i, top = lua_gettop(L);
-  if (bytes_reserve(&s->out->queue, s->out->room - stream_unsent(s)) < 0)
+  if (bytes_reserve(&s->out->queue, s->out->room - stream_queued(s)) < 0)
     return write_failed(L, s, -ENOMEM, "write", 0);
   for (i = 2; i <= top; i++) {
     size_t len;
@@ -137,6 +147,7 @@ static int write_step(lua_State *L, struct core *c, struct wait *w) {
 }
 
 static const struct op write_op = {"write", write_step, NULL};
+static const struct op session_write_op = {"write", write_step, interrupted};
 
 static int l_write(lua_State *L) {
   struct stream *s = lstream_open(L);
@@ -152,7 +163,9 @@ static int l_write(lua_State *L) {
     else if (type != LUA_TSTRING)
       luaL_typeerror(L, i, "string or number");
   }
-  return neap_opon(L, lstream_core(s), &write_op, s, s->timeout);
+  return neap_opon(L, lstream_core(s),
+                   s->session == NULL ? &write_op : &session_write_op, s,
+                   s->timeout);
 }
 
 /* ---- buffering ---- */
@@ -172,11 +185,13 @@ static int flush_step(lua_State *L, struct core *c, struct wait *w) {
 
 static int l_flush(lua_State *L) {
   static const struct op op = {"flush", flush_step, NULL};
+  static const struct op session_op = {"flush", flush_step, interrupted};
   struct stream *s = lstream_open(L);
   if (s == NULL)
     return 3;
   lua_settop(L, 1);
-  return neap_opon(L, lstream_core(s), &op, s, s->timeout);
+  return neap_opon(L, lstream_core(s), s->session == NULL ? &op : &session_op,
+                   s, s->timeout);
 }
 
 /* setvbuf(mode, size) */
@@ -331,6 +346,7 @@ static int open_box(lua_State *L, struct box *b) {
 /* sendfile(file or path, offset, length) */
 static int l_sendfile(lua_State *L) {
   static const struct op op = {"sendfile", sendfile_step, NULL};
+  static const struct op session_op = {"sendfile", sendfile_step, interrupted};
   struct stream *s = lstream_open(L);
   struct box *b;
   int err;
@@ -351,7 +367,8 @@ static int l_sendfile(lua_State *L) {
     lua_pushinteger(L, 0);
     return 4;
   }
-  return neap_opon(L, lstream_core(s), &op, s, s->timeout);
+  return neap_opon(L, lstream_core(s), s->session == NULL ? &op : &session_op,
+                   s, s->timeout);
 }
 
 void lwrite_open(lua_State *L) {

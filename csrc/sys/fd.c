@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <linux/sockios.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #endif
 
 /* A call that is made again after a signal. */
@@ -185,6 +187,16 @@ int sys_dup(int fd) {
 int sys_shutdown(int fd, int how) {
   static const int hows[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
   return shutdown(fd, hows[how]) == 0 ? 0 : -errno;
+}
+
+int sys_unsent(int fd) {
+#ifdef __linux__
+  int n = 0;
+  return ioctl(fd, SIOCOUTQ, &n) == 0 ? n : -errno;
+#else
+  (void)fd;
+  return 0;
+#endif
 }
 
 int sys_nonblock(int fd) {

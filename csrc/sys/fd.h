@@ -40,7 +40,8 @@ int sys_open(const char *path); /* to read; does not wait for a FIFO's writer */
 int sys_close(int fd);
 int sys_dup(int fd);
 int sys_shutdown(int fd, int how); /* 0 read, 1 write, 2 both */
-int sys_nonblock(int fd);          /* 1 if it blocked before, 0 if not */
+int sys_unsent(int fd);   /* a socket's bytes that no peer has acknowledged */
+int sys_nonblock(int fd); /* 1 if it blocked before, 0 if not */
 int sys_block(int fd);
 int sys_kind(int fd);  /* enum fd_kind, or -errno */
 int sys_error(int fd); /* takes the socket's pending error: 0 or -errno */

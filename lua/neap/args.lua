@@ -26,6 +26,9 @@ local checks <const> = {
       or math.type(v) == "integer" and v > 0
   end,
   timestamps = function(v) return type(v) == "boolean" or v == "software" or v == "hardware" end,
+  pems = function(v) return type(v) == "string" or type(v) == "table" end,
+  passphrase = function(v) return type(v) == "string" or type(v) == "function" end,
+  context = function(v) return type(v) == "userdata" end,
   protocol = function(v) return type(v) == "string" or math.type(v) == "integer" end,
   ring = function(v) return type(v) == "boolean" or type(v) == "table" end,
   lite = function(v) return type(v) == "boolean" or math.type(v) == "integer" and v >= 0 and v <= 65535 end,
@@ -44,6 +47,9 @@ local wanted <const> = {
   natural = "an integer, not negative",
   interface = "the name or the number of an interface",
   timestamps = 'a boolean, "software" or "hardware"',
+  pems = "PEM text, a path, or a list of those",
+  passphrase = "a string, or a function that returns it",
+  context = "what tls.context makes",
   protocol = "a protocol's name or number",
   ring = "a boolean or { block_size =, blocks =, frame_timeout = }",
   lite = "a boolean, or the number of bytes that the checksum covers",
@@ -68,6 +74,17 @@ function M.without(options, name)
   rest[name] = nil
   return rest
 end
+
+--- Options of TCP, and of what goes over it.
+M.tcp_connect = M.with(M.stream, {
+  bind = "string", nodelay = "boolean", keepalive = "keepalive", mptcp = "boolean",
+  fastopen = "boolean", family = "family", attempt_delay = "seconds",
+})
+M.tcp_listen = M.with(M.stream, {
+  backlog = "count", reuseport = "boolean", reuseaddr = "boolean", v6only = "boolean",
+  nodelay = "boolean", keepalive = "keepalive", mptcp = "boolean", fastopen = "boolean",
+  fd = "fd",
+})
 
 --- Raises unless `given` is nil or a table of known options; returns a copy.
 -- `level` blames the caller, as error does.

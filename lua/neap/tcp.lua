@@ -5,17 +5,6 @@ local args <const> = require "neap.args"
 ---@class neap.tcp
 local M = {}
 
-local connect_options <const> = args.with(args.stream, {
-  bind = "string", nodelay = "boolean", keepalive = "keepalive", mptcp = "boolean",
-  fastopen = "boolean", family = "family", attempt_delay = "seconds",
-})
-
-local listen_options <const> = args.with(args.stream, {
-  backlog = "count", reuseport = "boolean", reuseaddr = "boolean", v6only = "boolean",
-  nodelay = "boolean", keepalive = "keepalive", mptcp = "boolean", fastopen = "boolean",
-  fd = "fd",
-})
-
 -- Names become addresses; what is numeric never leaves this thread.
 local function lookup(host, port, family, timeout)
   return core.resolve(host, port, { family = family or "any", timeout = timeout })
@@ -25,7 +14,7 @@ end
 function M.connect(host, port, given)
   host = args.host(host, 1, 2)
   port = args.port(port, 1, 2, 2)
-  local o = args.check(given, connect_options, 3, 2)
+  local o = args.check(given, args.tcp_connect, 3, 2)
   if o.bind then
     o.bindip, o.bindport = args.endpoint(o.bind)
     if not o.bindip or not core.isip(o.bindip) then
@@ -54,7 +43,7 @@ end
 -- descriptor (option fd).
 function M.listen(host, port, given)
   require "neap.listener"
-  local o = args.check(given, listen_options, 3, 2)
+  local o = args.check(given, args.tcp_listen, 3, 2)
   if o.fd then return args.blame(2, core.listen_fd, o.fd, o) end
   port = args.port(port, 0, 2, 2)
   if host == nil or host == "*" then

@@ -8,7 +8,8 @@
 --   <!-- skip: why this one cannot run here -->
 -- The setup shares the block's globals. Each block finds neap, tcp, unix and
 -- the other modules as globals, and to build a setup of: echo(), peer(...),
--- server(fn), sockets(options), path(), after(seconds, fn), forever(seconds),
+-- server(fn), tlsserver(starttls), sockets(options), path(),
+-- after(seconds, fn), forever(seconds),
 -- input(text), and skip(why) for what only the setup can find out. Where the block says `--> text`
 -- behind a print, that must be among what is printed, in this order; a text
 -- that ends in "..." says how it begins.
@@ -53,7 +54,7 @@ end
 local prelude <const> = [==[
 neap, tcp, unix = require "neap", require "neap.tcp", require "neap.unix"
 setmetatable(_G, { __index = function(_, name)
-  for _, module in ipairs { "udp", "raw", "packet", "tun", "icmp", "wire", "pcap", "filter" } do
+  for _, module in ipairs { "udp", "raw", "packet", "tun", "icmp", "wire", "pcap", "filter", "tls", "x509" } do
     if name == module then return require("neap." .. name) end
   end
 end })
@@ -85,6 +86,24 @@ function peer(...)
   assert(far:write(...))
   far:shutdown "w"
   return near, far
+end
+function tlsserver(starttls)
+  require "neap.tls" -- adds starttls
+  local cakey, key = x509.key(), x509.key()
+  local ca = x509.make { subject = "CN=A CA", key = cakey, ca = true }
+  local cert = x509.make { key = key, names = { "localhost", "127.0.0.1" }, issuer = ca, issuerkey = cakey }
+  local options = { cert = cert:pem(), key = key:pem() }
+  local listener = keep(assert((starttls and tcp or tls).listen("127.0.0.1", 0, not starttls and options or nil)))
+  neap.spawn({ daemon = true, name = "server" }, listener.serve, listener, function(conn)
+    if starttls then
+      conn:read()
+      conn:write "go ahead\n"
+      assert(conn:starttls { server = true, cert = options.cert, key = options.key })
+    end
+    echoes(conn)
+  end)
+  local host, port = listener:getsockname()
+  return host, port, ca:pem(), options.cert, options.key
 end
 function sockets(options)
   local sock = keep(assert(udp.open("127.0.0.1", 0, options)))

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * neap.tlscore: an object of its own, which needs no symbol of neap's core.
+ * What its files share. */
+#ifndef NEAP_LUA_TLS_LTLS_H
+#define NEAP_LUA_TLS_LTLS_H
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <stdarg.h>
+
+/* Pushes nil, the message (lua_pushfstring's formats), the code. Returns 3. */
+static inline int ltls_fail(lua_State *L, const char *code, const char *format,
+                            ...) {
+  va_list args;
+  luaL_pushfail(L);
+  va_start(args, format);
+  lua_pushvfstring(L, format, args);
+  va_end(args);
+  lua_pushstring(L, code);
+  return 3;
+}
+
+/* Makes the class `name`: its metatable, with __name, a closed __metatable and
+ * `methods` as its __index. Leaves the stack as it was. */
+static inline void ltls_class(lua_State *L, const char *name,
+                              const luaL_Reg *meta, const luaL_Reg *methods) {
+  luaL_newmetatable(L, name);
+  luaL_setfuncs(L, meta, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include "tls/bio.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct carried {
+  struct channel *over;
+  int *err;
+  char *held; /* what goes down next is held[at .. len) */
+  size_t at, len, room;
+};
+
+static BIO_METHOD *method;
+static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+
+static int bio_read(BIO *bio, char *buf, size_t len, size_t *got) {
+  struct carried *c = BIO_get_data(bio);
+  struct channel *under = c->over->under;
+  ssize_t n =
+    under != NULL ? under->ops->read(under, buf, len) : (ssize_t)CHANNEL_CLOSED;
+  BIO_clear_retry_flags(bio);
+  *got = n > 0 ? (size_t)n : 0;
+  *c->err = n < 0 ? (int)n : n == 0 ? CHANNEL_EOF : 0;
+  if (n == -EAGAIN)
+    BIO_set_retry_read(bio);
+  return n > 0;
+}
+
+/* What was counted in over->held is what waits here and further down. */
+static void count(struct carried *c) {
+  struct channel *under = c->over->under;
+  c->over->held = c->len - c->at + (under != NULL ? under->held : 0);
+}
+
+static ssize_t put_down(struct carried *c, const char *buf, size_t len) {
+  struct channel *under = c->over->under;
+  struct iovec iov = {(void *)buf, len};
+  if (under == NULL)
+    return CHANNEL_CLOSED;
+  return under->ops->write(under, &iov, 1);
+}
+
+int tls_bio_flush(BIO *bio) {
+  struct carried *c = BIO_get_data(bio);
+  struct channel *under = c->over->under;
+  ssize_t n = 0;
+  while (c->at < c->len) {
+    n = put_down(c, c->held + c->at, c->len - c->at);
+    if (n < 0)
+      break;
+    c->at += (size_t)n;
+  }
+  if (c->at == c->len) {
+    free(c->held);
+    c->held = NULL;
+    c->at = c->len = c->room = 0;
+    n = under != NULL && under->ops->flush != NULL && under->held > 0
+          ? under->ops->flush(under)
+          : 0;
+  }
+  count(c);
+  c->over->want = CHANNEL_OUT;
+  return n < 0 ? (int)n : 0;
+}
+
+static int hold(struct carried *c, const char *buf, size_t len) {
+  if (len > c->room - c->len) {
+    char *more = realloc(c->held, c->len + len);
+    if (more == NULL)
+      return -ENOMEM;
+    c->held = more;
+    c->room = c->len + len;
+  }
+  memcpy(c->held + c->len, buf, len);
+  c->len += len;
+  return 0;
+}
+
+static int bio_write(BIO *bio, const char *buf, size_t len, size_t *put) {
+  struct carried *c = BIO_get_data(bio);
+  ssize_t n = c->len > c->at ? 0 : put_down(c, buf, len);
+  BIO_clear_retry_flags(bio);
+  *put = 0;
+  if (n == -EAGAIN)
+    n = 0;
+  if (n >= 0 && (size_t)n < len &&
+      hold(c, buf + (size_t)n, len - (size_t)n) < 0)
+    n = -ENOMEM;
+  count(c);
+  if (n < 0 && *c->err != CHANNEL_EOF) /* the first counts */
+    *c->err = (int)n;
+  if (n < 0)
+    return 0;
+  *put = len;
+  return 1;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer) {
+  struct carried *c = BIO_get_data(bio);
+  (void)number;
+  (void)pointer;
+  switch (command) {
+  case BIO_CTRL_FLUSH:
+    return 1;
+  case BIO_CTRL_EOF:
+    return *c->err == CHANNEL_EOF;
+  default:
+    return 0;
+  }
+}
+
+static int bio_create(BIO *bio) {
+  BIO_set_init(bio, 1);
+  return 1;
+}
+
+static int bio_destroy(BIO *bio) {
+  struct carried *c = BIO_get_data(bio);
+  if (c != NULL)
+    free(c->held);
+  free(c);
+  BIO_set_data(bio, NULL);
+  return 1;
+}
+
+static void setup(void) {
+  int index = BIO_get_new_index();
+  method =
+    index != -1 ? BIO_meth_new(index | BIO_TYPE_SOURCE_SINK, "neap") : NULL;
+  if (method == NULL)
+    return;
+  BIO_meth_set_read_ex(method, bio_read);
+  BIO_meth_set_write_ex(method, bio_write);
+  BIO_meth_set_ctrl(method, bio_ctrl);
+  BIO_meth_set_create(method, bio_create);
+  BIO_meth_set_destroy(method, bio_destroy);
+}
+
+int tls_bio_setup(void) {
+  return CRYPTO_THREAD_run_once(&once, setup) && method != NULL ? 0 : -1;
+}
+
+BIO *tls_bio_new(struct channel *over, int *err) {
+  struct carried *c = calloc(1, sizeof *c);
+  BIO *bio = c != NULL ? BIO_new(method) : NULL;
+  if (bio == NULL) {
+    free(c);
+    return NULL;
+  }
+  c->over = over;
+  c->err = err;
+  BIO_set_data(bio, c);
+  return bio;
+}

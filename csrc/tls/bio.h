@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ * OpenSSL reads and writes by a channel. */
+#ifndef NEAP_TLS_BIO_H
+#define NEAP_TLS_BIO_H
+
+#include <openssl/bio.h>
+
+#include "io/channel.h"
+
+/* Once for each process; harmless again. Returns 0 or -1. */
+int tls_bio_setup(void);
+
+/* Over what is under `over` when it is used. What that does not take is held,
+ * and counted in over->held: so what OpenSSL has made a record of is never
+ * asked for again. *err is what failed last, 0 if nothing did. NULL if there is
+ * no memory. */
+BIO *tls_bio_new(struct channel *over, int *err);
+
+/* What is held goes down: 0 once all has, -EAGAIN, or a failure. */
+int tls_bio_flush(BIO *bio);
+
+#endif

@@ -1,0 +1,104 @@
+---@meta _
+-- luacheck: ignore 211 212 241
+-- For the Lua language server only: `require "neap.tls"`. The manual is
+-- docs/tls.md. Nothing loads this file.
+
+---@class neap.tls.context
+---What many connections share; tls.context makes it.
+
+---@class neap.tls.context_options
+---@field cert? string|string[] PEM text or a path: the certificate, then its chain
+---@field key? string|string[] PEM text or a path
+---@field passphrase? string|fun(): string
+---@field ca? string PEM text, a file or a directory; the system's list if absent
+---@field ca_only? boolean false: the system's list, too
+---@field crl? string
+---@field pins? string[] SHA-256 digests of public keys, 32 bytes each
+---@field depth? integer
+---@field min_version? "1.2"|"1.3"
+---@field max_version? "1.2"|"1.3"
+---@field ciphers? string
+---@field ciphersuites? string
+---@field groups? string
+---@field alpn? string[]
+---@field client_certificates? "request"|"require"
+---@field sni? table<string, neap.tls.context>
+---@field insecure_no_verify? boolean
+---@field insecure_no_verify_name? boolean
+
+---@class neap.tls.starttls_options: neap.tls.context_options
+---@field context? neap.tls.context
+---@field server? boolean
+---@field servername? string
+---@field timeout? number
+
+---@class neap.tls.connect_options: neap.tls.starttls_options, neap.tcp.connect_options
+
+---@class neap.tls.listen_options: neap.tls.context_options, neap.tcp.listen_options
+---@field context? neap.tls.context
+---@field handshake_timeout? number seconds, 10 if absent
+
+---@class neap.tls.info
+---@field version string "TLSv1.3"
+---@field cipher string
+---@field group? string
+---@field alpn? string
+---@field servername? string
+---@field resumed boolean
+---@field peer string[] certificates as DER, the peer's own first
+
+---@class neap.tls
+local tls = {}
+
+---Connects, with the host's certificate and name verified.
+---@param host string
+---@param port integer|string
+---@param options? neap.tls.connect_options
+---@return neap.stream?
+---@return string? message
+---@return neap.code? code X509_V_ERR_..., ETLS, or as tcp.connect
+function tls.connect(host, port, options) end
+
+---Listens for encrypted connections.
+---@param host string?
+---@param port integer|string
+---@param options neap.tls.listen_options
+---@return neap.listener?
+---@return string? message
+---@return neap.code? code
+function tls.listen(host, port, options) end
+
+---What many connections share.
+---@param options? neap.tls.context_options
+---@return neap.tls.context?
+---@return string? message
+---@return neap.code? code
+function tls.context(options) end
+
+---Whether it is a context.
+---@param value any
+---@return boolean
+function tls.iscontext(value) end
+
+---@class neap.stream
+local stream = {}
+
+---The same stream, encrypted from now on.
+---@param options neap.tls.starttls_options
+---@return neap.stream?
+---@return string? message
+---@return neap.code? code
+function stream:starttls(options) end
+
+---What was agreed on.
+---@return neap.tls.info?
+---@return string? message
+---@return neap.code? code
+function stream:tlsinfo() end
+
+---@class neap.listener
+local listener = {}
+
+---How many handshakes have failed.
+---@return integer
+function listener:tlsfailures() end
