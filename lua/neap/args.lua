@@ -28,7 +28,7 @@ local checks <const> = {
   timestamps = function(v) return type(v) == "boolean" or v == "software" or v == "hardware" end,
   protocol = function(v) return type(v) == "string" or math.type(v) == "integer" end,
   ring = function(v) return type(v) == "boolean" or type(v) == "table" end,
-  lite = function(v) return type(v) == "boolean" or math.type(v) == "integer" and v >= 0 and v <= 65535 end,
+  lite = function(v) return type(v) == "boolean" or math.type(v) == "integer" and v >= 8 and v <= 65535 end,
   program = function(v) return type(v) == "table" or type(v) == "string" or math.type(v) == "integer" end,
   fd = function() return true end, -- checked where it is used
 }
