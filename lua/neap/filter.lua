@@ -16,6 +16,8 @@ local M = {
 -- whose parts call themselves.
 local MAXTEXT <const> = 16384
 
+local MOST <const> = 4096 -- instructions, for the kernel
+
 local MAXSNAPLEN <const> = 262144 -- as tcpdump has it
 
 -- libpcap's compiler is an object of its own: it may not have been built.
@@ -68,6 +70,10 @@ function M.compile(text, link, snaplen)
   if not program then
     why = why:gsub("^can't parse filter expression: ", "")
     return nil, ("filter: %s in '%s'"):format(why, shown(text)), "EINVAL"
+  end
+  if #program > MOST then
+    return nil, ("filter: it becomes %d instructions, of which a kernel takes %d, in '%s'"):format(#program, MOST,
+      shown(text)), "EINVAL"
   end
   local good
   good, why, code = M.check(program)

@@ -135,7 +135,7 @@ end
 
 --- Options that every message socket takes.
 M.options = {
-  timeout = "seconds", maxmessage = "size", rcvbuf = "count", sndbuf = "count", timestamps = "timestamps",
+  timeout = "seconds", maxmessage = "size", rcvbuf = "buffer", sndbuf = "buffer", timestamps = "timestamps",
 }
 
 --- Options of those that speak IP.
@@ -208,11 +208,20 @@ local settings <const> = {
   end,
 }
 
---- Raises on a filter that is a program, but not one that a kernel takes.
-function M.check_filter(o, level)
-  if o.filter == nil or math.type(o.filter) == "integer" then return end
-  local ok, why = pcall(core.filter_check, o.filter)
-  if not ok then error("option 'filter': " .. why:gsub("^.-%((.*)%)$", "%1"), level + 1) end
+--- Raises on a filter that no kernel takes, before there is a socket. text:
+-- it may be tcpdump's language, of which libpcap says later what is wrong.
+function M.check_filter(o, level, text)
+  local filter, why = o.filter, nil
+  if text and type(filter) == "string" then
+    why = filter:find("\0", 1, true) and "the text holds a NUL"
+  elseif math.type(filter) == "integer" then
+    why = (filter < 0 or filter > 0x7fffffff) and "this cannot be a descriptor"
+  elseif filter then
+    local formed, good, wrong = pcall(core.filter_check, filter)
+    if not formed then why = good:gsub("^.-%((.*)%)$", "%1") end
+    if formed and not good then why = wrong:gsub("^filter: ", "") end
+  end
+  if why then error("option 'filter': " .. why, level + 1) end
 end
 
 --- Raises on values of options that their kinds do not tell apart.

@@ -33,25 +33,6 @@ local function protocol_of(protocol, level)
   return number
 end
 
--- Raises on one that no kernel takes, before there is a socket. What libpcap
--- says of a text comes later.
-local function check_filter(filter, level)
-  local why
-  if type(filter) == "table" then
-    local formed, good, wrong = pcall(core.filter_check, filter)
-    if not formed then
-      why = good:gsub("^.-%((.*)%)$", "%1")
-    elseif not good then
-      why = wrong:gsub("^filter: ", "")
-    end
-  elseif type(filter) == "string" then
-    why = filter:find("\0", 1, true) and "the text holds a NUL"
-  elseif filter then
-    why = (filter < 0 or filter > 0x7fffffff) and "this cannot be a descriptor"
-  end
-  if why then error("option 'filter': " .. why, level + 1) end
-end
-
 local function check_fanout(given, level)
   local fanout = args.check(given, fanout_options, 2, level + 1)
   fanout.mode, fanout.flags = fanout.mode or "hash", fanout.flags or 0
@@ -68,7 +49,7 @@ end
 local function check(given, level)
   local o = args.check(given, options, 2, level + 1)
   o.protocol = protocol_of(o.protocol, level + 1)
-  check_filter(o.filter, level + 1)
+  message.check_filter(o, level + 1, true)
   if type(o.ring) == "table" then
     local ring = args.check(o.ring, ring_options, 2, level + 1)
     o.ring = {
