@@ -2,6 +2,7 @@
 -- run and shown without it.
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
+core.open_messages()
 local linktype <const> = require "neap.linktype"
 
 ---@class neap.filter

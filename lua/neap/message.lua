@@ -2,6 +2,7 @@
 -- full queues tried again, messages iterated over, options set.
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
+core.open_messages()
 
 local M = {}
 
