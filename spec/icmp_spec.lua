@@ -8,6 +8,12 @@ local raw <const> = require "neap.raw"
 local tcp <const> = require "neap.tcp"
 local udp <const> = require "neap.udp"
 
+-- A name that there is not; which code it is depends on who was asked.
+local function unknown(value, _, code)
+  assert.is_nil(value)
+  assert.matches("^EAI_", code)
+end
+
 local in_task <const> = helper.in_task
 
 local allowed -- or why not
@@ -129,9 +135,10 @@ describe("icmp.ping", function()
   it("tells which host has no address, and fails if there is but that", function()
     need_icmp()
     in_task(function()
-      assert.fails("EAI_NONAME", icmp.ping "nobody.invalid")
+      unknown(icmp.ping "nobody.invalid")
       local all = assert(icmp.ping { "nobody.invalid", "127.0.0.1" })
-      assert.same({ "EAI_NONAME", 0 }, { all["nobody.invalid"].code, all["nobody.invalid"].sent })
+      assert.matches("^EAI_", all["nobody.invalid"].code)
+      assert.equal(0, all["nobody.invalid"].sent)
       assert.equal(1, all["127.0.0.1"].received)
       assert.fails("EADDRNOTAVAIL", icmp.ping("127.0.0.1", { bind = "203.0.113.1" }))
       assert.fails("ENODEV", icmp.ping("127.0.0.1", { interface = "nosuchdev0" }))
@@ -144,7 +151,7 @@ describe("icmp.ping", function()
     in_task(function()
       local fds = helper.count_fds()
       local seen = {}
-      for reply, host in assert(icmp.pings("127.0.0.1", { interval = 0.005 })) do
+      for reply, host in assert(icmp.pings("127.0.0.1", { interval = 0.05 })) do
         assert.equal(reply.seq, host.received)
         seen[#seen + 1] = reply.seq
         if reply.seq == 4 then break end
@@ -155,7 +162,7 @@ describe("icmp.ping", function()
       if helper.is_ipv6() then hosts[4], by_host["::1"] = "::1", 0 end
       for reply in assert(icmp.pings(hosts, { count = 3, interval = 0.005 })) do
         by_host[reply.host] = by_host[reply.host] + 1
-        if not reply.rtt then assert.equal("EAI_NONAME", reply.code) end
+        if not reply.rtt then assert.matches("^EAI_", reply.code) end
       end
       for host, n in pairs(by_host) do assert.equal(host == "nobody.invalid" and 1 or 3, n) end
       if helper.is_ipv6() then -- a family each, by tasks
@@ -544,7 +551,7 @@ ip -6 route replace prohibit fd77:3::2]]
         end
       end
       assert.equal(fds, helper.count_fds())
-      assert.fails("EAI_NONAME", icmp.traceroute "nobody.invalid")
+      unknown(icmp.traceroute "nobody.invalid")
     end)
   end)
 end)

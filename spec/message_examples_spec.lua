@@ -23,7 +23,8 @@ process.__index = process
 -- a pipe that the test holds, unless it is given; its outputs go to files.
 local function start(space, name, words, input)
   local self = setmetatable({ out = helper.tmpname(), err = helper.tmpname(), status = helper.tmpname() }, process)
-  local line = { "timeout -k 5", SECONDS, quote(helper.lua), "examples/" .. name }
+  -- In the background of its own group it would pass a signal on twice.
+  local line = { "timeout --foreground -k 5", SECONDS, quote(helper.lua), "examples/" .. name }
   for _, word in ipairs(words) do line[#line + 1] = quote(word) end
   local command = ("export LUA_PATH=%s LUA_CPATH=%s; %s %s >%s 2>%s & echo $! >%s.pid; wait $!; echo $? >%s"):format(
     quote(package.path), quote(package.cpath), table.concat(line, " "), input or "<&3", self.out, self.err,

@@ -5,6 +5,12 @@ local neap <const> = require "neap"
 local raw <const> = require "neap.raw"
 local udp <const> = require "neap.udp"
 
+-- A name that there is not; which code it is depends on who was asked.
+local function unknown(value, _, code)
+  assert.is_nil(value)
+  assert.matches("^EAI_", code)
+end
+
 local in_task <const> = helper.in_task
 
 local EXPERIMENT <const> = 253 -- RFC 3692: nobody else's
@@ -197,7 +203,7 @@ describe("raw IP", function()
     local a <close> = open()
     assert(a:sendto("by name", "localhost"))
     assert.equal("by name", select(2, parse((a:receive()))))
-    assert.fails("EAI_NONAME", a:sendto("x", "nobody.invalid"))
+    unknown(a:sendto("x", "nobody.invalid"))
     assert.raises("bad argument", a.sendto, a, "x", 1)
     assert.raises("has no field 'port'", a.sendmsg, a, "x", { ip = "127.0.0.1", port = 1 })
   end))

@@ -43,8 +43,19 @@ static int set(struct msgsock *s, const char *name, bool on) {
   return o != NULL ? sockopt_set(s->watch.fd, o, &v) : -ENOPROTOOPT;
 }
 
+/* What was put together says so only as long as it is on. */
 int msgsock_setgro(struct msgsock *s, bool on) {
-  return set(s, "UDP_GRO", on);
+  int err = set(s, "UDP_GRO", on);
+  if (err < 0 || on || !sock_readable(s->watch.fd))
+    return err;
+  err = set(s, "UDP_GRO", true);
+  return err < 0 ? err : -EAGAIN;
+}
+
+bool msgsock_getgro(const struct msgsock *s) {
+  const struct sockopt *o = sockopt_find("UDP_GRO");
+  struct optvalue v = {.on = false};
+  return o != NULL && sockopt_get(s->watch.fd, o, &v) == 0 && v.on;
 }
 
 /* A socket for both families tells of IPv4's datagrams by IPv4's options. */
@@ -53,7 +64,7 @@ void msgsock_askinfo(struct msgsock *s) {
     const char *name;
     int family;
   } asked[] = {
-    {"IP_PKTINFO",        AF_INET },
+    {"IP_PKTINFO",        0       },
     {"IP_RECVTTL",        0       },
     {"IP_RECVTOS",        0       },
     {"IPV6_RECVPKTINFO",  AF_INET6},
@@ -108,13 +119,14 @@ static void keep(struct msgsock *s, struct msgerror *e) {
   s->nerrors++;
 }
 
-/* The kernel reports a descriptor whose queue of errors is not empty, whatever
- * was asked for: so it is emptied before anyone waits. */
-static void collect_errors(struct msgsock *s) {
+void msgsock_calm(struct msgsock *s) {
   struct msgerror *e;
   int err;
+  if (!(s->watch.ready & POLLER_ERR))
+    return;
+  s->watch.ready &= (uint8_t)~POLLER_ERR;
   while ((e = fetch(s, &err)) != NULL) {
-    if (s->nerrors < MSGSOCK_MAXERRORS)
+    if (s->errqueue && s->nerrors < MSGSOCK_MAXERRORS)
       keep(s, e);
     else
       free(e);
@@ -150,10 +162,32 @@ static void unwatch_errors(struct msgsock *s) {
   s->errwatch = NULL;
 }
 
+/* One for which the queue had no room is known by its number alone. */
+static struct msgerror *unqueued(struct msgsock *s, int *err) {
+  struct msgerror *e;
+  int number = sys_error(s->watch.fd);
+  if (number == 0)
+    return NULL;
+  e = calloc(1, sizeof *e);
+  if (e == NULL)
+    *err = -ENOMEM;
+  else
+    e->why.number = -number;
+  return e;
+}
+
 struct msgerror *msgsock_takeerror(struct msgsock *s, int *err) {
   struct msgerror *e = s->errors;
-  if (e == NULL)
-    return fetch(s, err);
+  unsigned told = s->errwatch != NULL ? s->errwatch->ready : 0;
+  if (e == NULL) {
+    e = fetch(s, err);
+    if (e != NULL || *err != -EAGAIN || told == 0)
+      return e;
+    s->errwatch->ready = 0;
+    if (told & POLLER_HUP)
+      *err = ERR_EOF;
+    return told & POLLER_ERR ? unqueued(s, err) : NULL;
+  }
   s->errors = e->next;
   s->nerrors--;
   return e;
@@ -199,8 +233,6 @@ ssize_t msgsock_recv(struct msgsock *s, struct sock_msg *m) {
     m->controllen = room;
     n = recv_once(s, m);
   }
-  if (n == -EAGAIN && s->errqueue)
-    collect_errors(s);
   if (n == 0 && s->kind == MSGSOCK_SEQPACKET && m->controllen == 0)
     return ERR_EOF;
   return n;
@@ -213,9 +245,19 @@ ssize_t msgsock_send(struct msgsock *s, const struct sock_msg *m) {
   n = sock_send(s->watch.fd, m, 0);
   if (of_another(s, n))
     n = sock_send(s->watch.fd, m, 0);
-  if (n == -EAGAIN && s->errqueue)
-    collect_errors(s);
   return n;
+}
+
+int msgsock_recvmany(struct msgsock *s, struct sock_one *ones, int n) {
+  int got = sock_recvmany(s->watch.fd, ones, n);
+  return of_another(s, got) ? sock_recvmany(s->watch.fd, ones, n) : got;
+}
+
+int msgsock_sendmany(struct msgsock *s, const struct iovec *iov,
+                     const struct addr *to, bool each, int n) {
+  int sent = sock_sendmany(s->watch.fd, iov, to, each, n);
+  return of_another(s, sent) ? sock_sendmany(s->watch.fd, iov, to, each, n)
+                             : sent;
 }
 
 int msgsock_leave(struct msgsock *s, bool closing) {

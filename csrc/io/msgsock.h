@@ -83,8 +83,10 @@ const char *msgsock_kindname(const struct msgsock *s);
  * traffic class. What it does not know is left out. */
 void msgsock_askinfo(struct msgsock *s);
 
-/* Whether the kernel may put datagrams together. Returns 0 or -errno. */
+/* Whether the kernel may put datagrams together. Returns 0 or -errno; -EAGAIN:
+ * it still may, because some are there that it may have put together. */
 int msgsock_setgro(struct msgsock *s, bool on);
+bool msgsock_getgro(const struct msgsock *s);
 
 /* One message into m. Returns its true length, which may be more than there
  * was room for; -EAGAIN, ERR_EOF, or -errno. */
@@ -92,6 +94,15 @@ ssize_t msgsock_recv(struct msgsock *s, struct sock_msg *m);
 
 /* One message, whole. Returns its length, or -errno. */
 ssize_t msgsock_send(struct msgsock *s, const struct sock_msg *m);
+
+/* The same for several, as sock_recvmany and sock_sendmany have it. */
+int msgsock_recvmany(struct msgsock *s, struct sock_one *ones, int n);
+int msgsock_sendmany(struct msgsock *s, const struct iovec *iov,
+                     const struct addr *to, bool each, int n);
+
+/* Before anyone waits: the kernel reports a descriptor whose queue of errors is
+ * not empty, whatever was asked for, so what was reported is taken from it. */
+void msgsock_calm(struct msgsock *s);
 
 /* Takes the next error of its queue, to be freed: or returns NULL, if there
  * is none. *err is -EAGAIN then, or another -errno. */

@@ -309,6 +309,29 @@ static int l_open_socket(lua_State *L) {
   return 1;
 }
 
+/* open_messages(): the class of message sockets and all that goes with it
+ * comes into the core's table when it is first asked for. */
+void core_openmessages(lua_State *L) {
+  static void (*const opens[])(lua_State *) = {
+    neap_open_message, neap_open_packet, neap_open_filter,
+    neap_open_tun,     neap_open_iface,
+  };
+  size_t i;
+  core_value(L, CORE_TABLE);
+  if (lua_getfield(L, -1, "messages") == LUA_TNIL) {
+    lua_pushvalue(L, -2);
+    for (i = 0; i < countof(opens); i++)
+      opens[i](L);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+}
+
+static int l_open_messages(lua_State *L) {
+  core_openmessages(L);
+  return 0;
+}
+
 /* Before 5.4.4 handlers of <close> could not wait in all the places where
  * ours do. */
 static void check_version(lua_State *L) {
@@ -330,14 +353,13 @@ int luaopen_neap_core(lua_State *L) {
     neap_open_trace,      neap_open_coroutine, neap_open_wait,
     neap_open_host,       neap_open_stream,    neap_open_connect,
     neap_open_listener,   neap_open_resolve,   neap_open_signal,
-    neap_open_interfaces, neap_open_message,   neap_open_packet,
-    neap_open_filter,     neap_open_session,   neap_open_tun,
-    neap_open_iface,
+    neap_open_interfaces, neap_open_session,
   };
   static const luaL_Reg functions[] = {
-    {"attach",      l_attach     },
-    {"open_socket", l_open_socket},
-    {NULL,          NULL         }
+    {"attach",        l_attach       },
+    {"open_socket",   l_open_socket  },
+    {"open_messages", l_open_messages},
+    {NULL,            NULL           }
   };
   size_t i;
   check_version(L);

@@ -14,6 +14,8 @@ static void refuse_nesting(lua_State *L, const struct core *c,
   core_checkopen(L, c);
   if (c->running != NULL || c->driving)
     luaL_error(L, "%s drives the loop: not from inside a task", name);
+  if (lua_gc(L, LUA_GCISRUNNING) == -1) /* within an operation, perhaps */
+    luaL_error(L, "%s drives the loop: not from a finalizer", name);
 }
 
 /* step(timeout): runs what is ready and polls once. True while tasks live. */

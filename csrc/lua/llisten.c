@@ -90,6 +90,7 @@ static int mode(lua_State *L, int options) {
 
 /* What it accepts are message sockets. */
 static void for_messages(lua_State *L, struct listener *l, int options) {
+  core_openmessages(L);
   l->messages = true;
   if (lua_getfield(L, options, "maxmessage") != LUA_TNIL)
     l->maxmessage = (uint32_t)neap_checkint(L, lua_gettop(L), 1, 1 << 30);

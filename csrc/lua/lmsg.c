@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "lua/laddr.h"
 #include "lua/lpacket.h"
+#include "lua/lsocket.h"
 #include "sys/fd.h"
 
 static const char mark = 'm';
@@ -78,19 +79,40 @@ static int l_message_pair(lua_State *L) {
   return 2;
 }
 
+/* Is the descriptor a socket of this kind? What sends bytes without borders
+ * would be cut, and lost, where a message is expected. A raw socket may be one
+ * for ping. Returns 0 or -errno. */
+static int check_socket(enum msgsock_kind kind, int fd, struct addr *a) {
+  bool local = kind == MSGSOCK_UNIX || kind == MSGSOCK_SEQPACKET;
+  int type = sock_type(fd), err = sock_name(fd, a);
+  int family = addr_family(a);
+  if (type < 0 || err < 0)
+    return type < 0 ? type : err;
+  if (kind == MSGSOCK_SEQPACKET
+        ? type != SOCK_SEQPACKET
+        : type != SOCK_DGRAM && (kind != MSGSOCK_RAW || type != SOCK_RAW))
+    return -EINVAL;
+  if (local ? family != AF_UNIX : family != AF_INET && family != AF_INET6)
+    return -EINVAL;
+  return 0;
+}
+
 /* message_fd(kind, fd, options): of a descriptor, which it owns then. */
 static int l_message_fd(lua_State *L) {
   enum msgsock_kind kind = check_kind(L, 1);
   int fd = neap_checkfd(L, 2);
   struct msgsock *s = lmsg_new(L, neap_core(L), kind, 3);
   struct addr a = {.len = 0};
-  int err = kind == MSGSOCK_TUN ? 0 : sock_name(fd, &a);
+  int err = kind == MSGSOCK_TUN || kind == MSGSOCK_PACKET
+              ? -EOPNOTSUPP
+              : check_socket(kind, fd, &a);
   if (err == 0)
     err = sys_nonblock(fd);
   if (err < 0)
     return neap_failf(L, err, "descriptor %d", fd);
   msgsock_open(s, fd, addr_family(&a));
-  s->connected = kind != MSGSOCK_TUN && sock_peername(fd, &a) == 0;
+  s->connected = sock_peername(fd, &a) == 0;
+  s->gro = kind == MSGSOCK_UDP && msgsock_getgro(s);
   s->watch.shared = true;
   if (kind == MSGSOCK_UDP || kind == MSGSOCK_RAW)
     msgsock_askinfo(s);
@@ -166,9 +188,14 @@ int lmsg_writing(lua_State *L, struct core *c, struct wait *w,
 int lmsg_awaitin(lua_State *L, struct core *c, struct wait *w,
                  struct msgsock *s, const char *operation) {
   int err;
+  if (!msgsock_isopen(s)) /* its tap closed it */
+    return neap_fail(L, ERR_CLOSED, NULL);
   pace_empty(&s->pace, &s->watch);
-  if (s->ended)
+  if (s->ended || s->watch.ready & POLLER_HUP) {
+    s->watch.ready &= (uint8_t)~POLLER_HUP; /* or another who has it ended it */
     return neap_fail(L, ERR_EOF, NULL);
+  }
+  msgsock_calm(s);
   err = await_watch(c, w, &s->watch, POLLER_IN);
   return err < 0 ? lmsg_fail(L, s, err, operation) : OP_WAIT;
 }
@@ -176,7 +203,10 @@ int lmsg_awaitin(lua_State *L, struct core *c, struct wait *w,
 int lmsg_awaitout(lua_State *L, struct core *c, struct wait *w,
                   struct msgsock *s, const char *operation) {
   int err;
+  if (!msgsock_isopen(s))
+    return neap_fail(L, ERR_CLOSED, NULL);
   s->watch.ready &= (uint8_t)~POLLER_OUT;
+  msgsock_calm(s);
   err = await_watch(c, w, &s->watch, POLLER_OUT);
   return err < 0 ? lmsg_fail(L, s, err, operation) : OP_WAIT;
 }
@@ -247,8 +277,10 @@ static int l_detach(lua_State *L) {
   struct msgsock *s = lmsg_open(L);
   if (s == NULL)
     return 3;
-  if (s->ring != NULL)
+  if (s->ring != NULL || s->npending > 0)
     return lmsg_fail(L, s, -EBUSY, "detach");
+  if (s->gro && !s->joined) /* who has it next does not expect it */
+    msgsock_setgro(s, false);
   lua_pushinteger(L, msgsock_leave(s, false));
   return 1;
 }
@@ -353,6 +385,7 @@ void neap_open_message(lua_State *L) {
                                          lmsgmany_methods, lmsgsendmany_methods,
                                          lmsgopt_methods,  lpacket_methods};
   size_t i;
+  room_open(L); /* or what it holds would be lost where Lua raises */
   neap_class(L, msgsock_class, meta, methods);
   lua_rawgetp(L, LUA_REGISTRYINDEX, msgsock_class);
   lua_getfield(L, -1, "__index");

@@ -108,9 +108,12 @@ int lmsg_pushaddr(lua_State *L, const struct msgsock *s, struct addr *a) {
 
 const char *lmsg_addrtext(const struct addr *a, char text[ADDR_TEXTLEN]) {
   struct packet_from from;
+  struct addr shown = *a;
   char name[IF_NAMELEN];
   const char *path;
   text[0] = '\0';
+  addr_unmap(&shown);
+  a = &shown;
   if (packet_from(a, &from)) {
     if (from.ifindex != 0 && iface_name(from.ifindex, name) == 0)
       snprintf(text, ADDR_TEXTLEN, "%s", name);
@@ -151,11 +154,10 @@ int lmsg_topath(lua_State *L, int arg, struct addr *a) {
     luaL_typeerror(L, arg, "path");
   path = lua_tolstring(L, arg, &len);
   err = addr_unix(a, path, len);
-  luaL_argcheck(L, len > 0, arg, "empty path");
   luaL_argcheck(L, err != -ENAMETOOLONG, arg,
                 "path too long for a Unix socket");
   luaL_argcheck(L, err == 0, arg, "the path holds a NUL");
-  return err;
+  return len > 0 ? 0 : -EDESTADDRREQ; /* who sent it may have no name */
 }
 
 static int to_mac(lua_State *L, int arg, unsigned char mac[IF_MACLEN]) {

@@ -107,12 +107,12 @@ static int path_field(lua_State *L, struct addr *a) {
   const char *path = string(L, "path", &len);
   int err = path != NULL ? addr_unix(a, path, len) : 0;
   if (path != NULL && len == 0)
-    bad(L, "'path' is empty");
-  if (err < 0)
+    err = -EDESTADDRREQ; /* who sent it may have no name */
+  if (err < 0 && err != -EDESTADDRREQ)
     bad(L, err == -ENAMETOOLONG ? "'path' is too long for a Unix socket"
                                 : "'path' holds a NUL");
   lua_pop(L, 1);
-  return 0;
+  return err;
 }
 
 /* The fields as the arguments that sendto has. */
@@ -255,9 +255,13 @@ static void put_fds(lua_State *L, struct building *b) {
   if (!lua_istable(L, list))
     bad(L, "'fds' must be a list of descriptors");
   n = (lua_Integer)lua_rawlen(L, list);
-  if (n < 1 || n > FD_MAXPASS)
-    bad(L, lua_pushfstring(L, "'fds' must have 1 to %d descriptors",
+  if (n > FD_MAXPASS)
+    bad(L, lua_pushfstring(L, "'fds' must have at most %d descriptors",
                            (int)FD_MAXPASS));
+  if (n == 0) {
+    lua_pop(L, 1);
+    return;
+  }
   for (i = 0; i < n; i++) {
     lua_rawgeti(L, list, i + 1);
     fds[i] = neap_tofd(L, lua_gettop(L), &why);
@@ -321,7 +325,11 @@ int lmsg_prepare(lua_State *L, struct msgsock *s) {
   err = address_field(L, s, &to);
   if (err != 0)
     return err;
-  segment = integer(L, "segment", 65507, 0);
+  segment = integer(L, "segment", 65507, -1);
+  if (segment == 0)
+    bad(L, "'segment' must be an integer in [1, 65507]");
+  if (segment < 0)
+    segment = 0;
   if (s->kind == MSGSOCK_UDP || s->kind == MSGSOCK_RAW)
     err = put_ip(L, s, &to, &b);
   if (s->kind == MSGSOCK_UNIX || s->kind == MSGSOCK_SEQPACKET) {

@@ -37,7 +37,8 @@ static void set_interface(lua_State *L, struct msgsock *s, unsigned ifindex) {
 static void set_pktinfo(lua_State *L, struct msgsock *s, struct cmsg_value *v) {
   const struct in6_addr *in6 = &v->addr.u.in6.sin6_addr;
   set_interface(L, s, v->ifindex);
-  if (addr_family(&v->addr) == AF_INET6 && !IN6_IS_ADDR_MULTICAST(in6))
+  if (addr_family(&v->addr) == AF_INET6 && !IN6_IS_ADDR_MULTICAST(in6) &&
+      !IN6_IS_ADDR_V4MAPPED(in6)) /* of which IP_PKTINFO tells */
     v->local = v->addr;
   set_ip(L, "local_ip", &v->local);
   set_ip(L, "destination", &v->addr);
@@ -51,7 +52,8 @@ static void set_times(lua_State *L, const struct cmsg_value *v) {
                 v->rawseconds * 1000000000 + v->rawnanoseconds);
 }
 
-static void set_fds(lua_State *L, const struct cmsg_item *item) {
+static void set_fds(lua_State *L, const struct cmsg_item *item,
+                    const char *name) {
   size_t i, n = item->len / sizeof(int);
   lua_createtable(L, (int)n, 0);
   for (i = 0; i < n; i++) {
@@ -60,7 +62,7 @@ static void set_fds(lua_State *L, const struct cmsg_item *item) {
     lua_pushinteger(L, fd);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
-  lua_setfield(L, -2, "fds");
+  lua_setfield(L, -2, name);
 }
 
 static void set_cred(lua_State *L, const struct cmsg_value *v) {
@@ -112,7 +114,8 @@ static void set_item(lua_State *L, struct msgsock *s,
     return;
   switch (row->kind) {
   case CMSG_KIND_FDS:
-    set_fds(L, item);
+    set_fds(L, item,
+            item->type == SCM_RIGHTS ? "fds" : "pidfds"); /* both may come */
     break;
   case CMSG_KIND_CRED:
     set_cred(L, &v);

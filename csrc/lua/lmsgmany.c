@@ -146,7 +146,7 @@ static int recv_many(lua_State *L, struct core *c, struct msgsock *s,
   }
   if (s->kind == MSGSOCK_TUN)
     return recv_each(s, ones, n);
-  got = sock_recvmany(s->watch.fd, ones, n);
+  got = msgsock_recvmany(s, ones, n);
   for (i = 0; i < got; i++)
     if (s->kind == MSGSOCK_SEQPACKET && ones[i].len == 0)
       return i > 0 ? i : ERR_EOF;
@@ -205,11 +205,13 @@ static int receivemany_step(lua_State *L, struct core *c, struct wait *w) {
 static void choose_gro(struct msgsock *s) {
   enum { ALONE = 256, AGAIN = 8192 };
   bool on = s->gro ? s->alone < ALONE : s->alone == 0 || s->alone >= AGAIN;
+  int err;
   if (s->kind != MSGSOCK_UDP || s->apart || s->joined || on == s->gro)
     return;
-  s->apart = msgsock_setgro(s, on) < 0; /* it never will */
-  s->gro = on && !s->apart;
-  s->alone = on ? 0 : 1;
+  err = msgsock_setgro(s, on);
+  s->apart = err < 0 && err != -EAGAIN; /* it never will */
+  s->gro = !s->apart && (on || err == -EAGAIN);
+  s->alone = s->gro ? 0 : 1;
 }
 
 static int l_receivemany(lua_State *L) {

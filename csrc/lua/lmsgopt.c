@@ -180,8 +180,11 @@ static int change(lua_State *L, const char *name, enum mcast_op op) {
     err = numeric(L, 4, &source);
   else if (op == MCAST_BLOCK || op == MCAST_UNBLOCK)
     luaL_argerror(L, 4, "source address expected");
+  if (s->family == AF_INET && addr_family(&group) == AF_INET6)
+    luaL_argerror(L, 2, "the group is of another family");
   if (index < 0)
-    err = index;
+    return neap_failf(L, index, "%s %s by %s", name, lua_tostring(L, 2),
+                      luaL_tolstring(L, 3, NULL));
   if (err == 0)
     err = mcast_change(s->watch.fd, op, (unsigned)index, &group,
                        from ? &source : NULL);
@@ -211,6 +214,9 @@ int lmsg_multicast_interface(lua_State *L) {
   if (s == NULL)
     return 3;
   err = lmsg_checkinterface(L, 2);
+  if (err < 0)
+    return neap_failf(L, err, "multicast_interface %s",
+                      luaL_tolstring(L, 2, NULL));
   if (err >= 0)
     err = mcast_sendby(s->watch.fd, s->family, (unsigned)err);
   return self(L, s, err, "multicast_interface", NULL);

@@ -293,6 +293,10 @@ static int begin_sendmsg(lua_State *L, bool once) {
     lmsg_checkempty(L, s, SLOT_DATA);
   if (err == LMSG_ISNAME)
     return luaL_argerror(L, 3, "'ip' is not a numeric address");
+  if (err == -ENODEV) {
+    lua_getfield(L, 3, "interface");
+    return neap_failf(L, err, "sendmsg by %s", luaL_tolstring(L, -1, NULL));
+  }
   if (err < 0)
     return neap_fail(L, err, "sendmsg");
   return neap_opon(L, lmsg_core(s), &op, s, s->timeout);

@@ -105,11 +105,15 @@ static int sendmany_step(lua_State *L, struct core *c, struct wait *w) {
   bool addressed = !lua_isnil(L, SLOT_ADDR), each = each_its_own(L, s);
   int n = lmsg_writing(L, c, w, s, "sendmany");
   while (n == 0 && w->progress < lua_rawlen(L, SLOT_DATAS)) {
+    if (!msgsock_isopen(s)) { /* its tap closed it */
+      n = neap_fail(L, ERR_CLOSED, NULL);
+      break;
+    }
     n = collect(L, s, w->progress, iov, to);
     if (n > 0)
       n = s->kind == MSGSOCK_TUN
             ? send_each(s, iov, n)
-            : sock_sendmany(s->watch.fd, iov, addressed ? to : NULL, each, n);
+            : msgsock_sendmany(s, iov, addressed ? to : NULL, each, n);
     if (n == -EAGAIN)
       return lmsg_awaitout(L, c, w, s, "sendmany");
     if (n < 0) {

@@ -228,6 +228,9 @@ void core_needscratch(lua_State *L, struct core *c);
  * is no memory. */
 char *core_room(lua_State *L, struct core *c, size_t n);
 
+/* The class of message sockets, once (lcore.c). */
+void core_openmessages(lua_State *L);
+
 /* Pushes the core's userdata. */
 void core_push(lua_State *L);
 void core_value(lua_State *L, int n); /* pushes a user value of it */

@@ -226,6 +226,15 @@ ssize_t sock_recverror(int fd, struct sock_msg *m) {
 #endif
 }
 
+bool sock_readable(int fd) {
+  struct pollfd p = {.fd = fd, .events = POLLIN};
+  int ready;
+  do
+    ready = poll(&p, 1, 0);
+  while (ready == -1 && errno == EINTR);
+  return ready != 0;
+}
+
 int sock_poll(struct sock_poll *fds, size_t n) {
   struct pollfd *p = calloc(n + 1, sizeof *p);
   size_t i;

@@ -94,6 +94,9 @@ int sock_recvmany(int fd, struct sock_one *ones, int n);
  * data (UDP_GRO); 0 if it is one alone. */
 uint16_t sock_segment(const void *control, size_t controllen, size_t len);
 
+/* Whether there is a message, an error or the end now. */
+bool sock_readable(int fd);
+
 /* One of the descriptors of a poll(2). */
 struct sock_poll {
   int fd, events, revents;

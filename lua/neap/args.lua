@@ -9,6 +9,7 @@ local checks <const> = {
   string = function(v) return type(v) == "string" end,
   integer = function(v) return math.type(v) == "integer" end,
   count = function(v) return math.type(v) == "integer" and v > 0 end,
+  buffer = function(v) return math.type(v) == "integer" and v > 0 and v <= 0x7fffffff end,
   size = function(v) return math.type(v) == "integer" and v > 0 and v < 1 << 30 end,
   seconds = function(v) return type(v) == "number" and v >= 0 end,
   ["function"] = function(v) return type(v) == "function" end,
@@ -23,7 +24,7 @@ local checks <const> = {
   table = function(v) return type(v) == "table" end,
   interface = function(v)
     return type(v) == "string" and v ~= "" and #v < 16 and not v:find("\0", 1, true)
-      or math.type(v) == "integer" and v > 0
+      or math.type(v) == "integer" and v > 0 and v <= 0x7fffffff
   end,
   timestamps = function(v) return type(v) == "boolean" or v == "software" or v == "hardware" end,
   pems = function(v) return type(v) == "string" or type(v) == "table" end,
@@ -31,13 +32,14 @@ local checks <const> = {
   context = function(v) return type(v) == "userdata" end,
   protocol = function(v) return type(v) == "string" or math.type(v) == "integer" end,
   ring = function(v) return type(v) == "boolean" or type(v) == "table" end,
-  lite = function(v) return type(v) == "boolean" or math.type(v) == "integer" and v >= 0 and v <= 65535 end,
+  lite = function(v) return type(v) == "boolean" or math.type(v) == "integer" and v >= 8 and v <= 65535 end,
   program = function(v) return type(v) == "table" or type(v) == "string" or math.type(v) == "integer" end,
   fd = function() return true end, -- checked where it is used
 }
 
 local wanted <const> = {
   count = "a positive integer",
+  buffer = "an integer from 1 to 2^31 - 1",
   size = "an integer from 1 to 2^30 - 1",
   seconds = "a number of seconds, not negative",
   keepalive = "a boolean or seconds of idleness (1 to 32767)",

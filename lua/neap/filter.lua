@@ -2,6 +2,7 @@
 -- run and shown without it.
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
+core.open_messages()
 local linktype <const> = require "neap.linktype"
 
 ---@class neap.filter
@@ -15,6 +16,8 @@ local M = {
 -- More than any filter that a kernel takes, and little enough for libpcap,
 -- whose parts call themselves.
 local MAXTEXT <const> = 16384
+
+local MOST <const> = 4096 -- instructions, for the kernel
 
 local MAXSNAPLEN <const> = 262144 -- as tcpdump has it
 
@@ -68,6 +71,10 @@ function M.compile(text, link, snaplen)
   if not program then
     why = why:gsub("^can't parse filter expression: ", "")
     return nil, ("filter: %s in '%s'"):format(why, shown(text)), "EINVAL"
+  end
+  if #program > MOST then
+    return nil, ("filter: it becomes %d instructions, of which a kernel takes %d, in '%s'"):format(#program, MOST,
+      shown(text)), "EINVAL"
   end
   local good
   good, why, code = M.check(program)

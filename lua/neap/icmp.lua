@@ -101,7 +101,7 @@ local function check_ping(given, count, level)
   o.filler = o.payload or PATTERN:rep(o.size // #PATTERN + 1)
   o.count, o.interval, o.timeout = o.count or count, o.interval or 1, o.timeout or 1
   if o.timestamps == nil then o.timestamps = true end
-  if o.dont_fragment ~= nil then o.mtu_discover = o.dont_fragment and "do" or "dont" end
+  if o.dont_fragment ~= nil then o.mtu_discover = o.dont_fragment and "probe" or "dont" end
   return o
 end
 
@@ -232,7 +232,7 @@ function M.traceroute(host, options)
   if o.size and (o.size > LONGEST or o.method == "tcp") then
     error(("option 'size' must be at most %d, and is not for the method tcp"):format(LONGEST), 2)
   end
-  if o.dont_fragment ~= nil then o.mtu_discover = o.dont_fragment and "do" or "dont" end
+  if o.dont_fragment ~= nil then o.mtu_discover = o.dont_fragment and "probe" or "dont" end
   return require "neap.icmp.trace"(host, o)
 end
 

@@ -2,6 +2,7 @@
 -- full queues tried again, messages iterated over, options set.
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
+core.open_messages()
 
 local M = {}
 
@@ -47,7 +48,8 @@ end
 local function patiently(sock, what, where, deadline, send)
   while true do
     local done, why, code = send()
-    if done or code ~= "EAGAIN" then return done, why, code end
+    if done then return done end
+    if code ~= "EAGAIN" then return nil, why, code end
     if deadline and core.now() >= deadline then
       return nil, ("%s %s: timed out"):format(what, where:gsub("^\0", "@")), "ETIMEDOUT"
     end
@@ -134,7 +136,7 @@ end
 
 --- Options that every message socket takes.
 M.options = {
-  timeout = "seconds", maxmessage = "size", rcvbuf = "count", sndbuf = "count", timestamps = "timestamps",
+  timeout = "seconds", maxmessage = "size", rcvbuf = "buffer", sndbuf = "buffer", timestamps = "timestamps",
 }
 
 --- Options of those that speak IP.
@@ -164,8 +166,10 @@ local function set_ip(sock, four, six, value)
 end
 
 local function interface_index(value)
-  if type(value) ~= "string" then return value end
-  return core.ifindex(value)
+  if type(value) == "string" then return core.ifindex(value) end
+  local there, why, code = core.linktype(value)
+  if not there then return nil, ("interface %d: %s"):format(value, why:gsub("^linktype: ", "")), code end
+  return value
 end
 
 -- What each option does, in this order: before the socket is bound.
@@ -177,8 +181,9 @@ local settings <const> = {
   function(s, o) return set(s, "SO_BROADCAST", o.broadcast) end,
   function(s, o) return set(s, "SO_RXQ_OVFL", o.drops) end,
   function(s, o)
+    if not o.interface then return true end
     local index, why, code = interface_index(o.interface)
-    if o.interface and not index then return nil, why, code end
+    if not index then return nil, why, code end
     return set(s, "SO_BINDTOIFINDEX", index)
   end,
   function(s, o)
@@ -204,11 +209,20 @@ local settings <const> = {
   end,
 }
 
---- Raises on a filter that is a program, but not one that a kernel takes.
-function M.check_filter(o, level)
-  if o.filter == nil or math.type(o.filter) == "integer" then return end
-  local ok, why = pcall(core.filter_check, o.filter)
-  if not ok then error("option 'filter': " .. why:gsub("^.-%((.*)%)$", "%1"), level + 1) end
+--- Raises on a filter that no kernel takes, before there is a socket. text:
+-- it may be tcpdump's language, of which libpcap says later what is wrong.
+function M.check_filter(o, level, text)
+  local filter, why = o.filter, nil
+  if text and type(filter) == "string" then
+    why = filter:find("\0", 1, true) and "the text holds a NUL"
+  elseif math.type(filter) == "integer" then
+    why = (filter < 0 or filter > 0x7fffffff) and "this cannot be a descriptor"
+  elseif filter then
+    local formed, good, wrong = pcall(core.filter_check, filter)
+    if not formed then why = good:gsub("^.-%((.*)%)$", "%1") end
+    if formed and not good then why = wrong:gsub("^filter: ", "") end
+  end
+  if why then error("option 'filter': " .. why, level + 1) end
 end
 
 --- Raises on values of options that their kinds do not tell apart.
@@ -226,15 +240,17 @@ function M.check_ip(o, level)
 end
 
 --- Adds to a refusal what would help; message, code.
-function M.explain(why, code)
+function M.explain(why, code, capability)
+  capability = capability or "CAP_NET_RAW"
   if code ~= "EPERM" and code ~= "EACCES" then return why, code end
-  return why .. " (it needs CAP_NET_RAW: root, or `setcap cap_net_raw+ep` on the interpreter)", code
+  return ("%s (it needs %s: root, or `setcap %s+ep` on the interpreter)"):format(why, capability,
+    capability:lower()), code
 end
 
 --- A socket of a descriptor that was inherited, with the options set.
 function M.adopt(kind, o, operation, more)
   local ok, sock, why, code = pcall(core.message_fd, kind, o.fd, o)
-  if not ok then error("option 'fd': " .. sock:gsub("^.-%((.*)%)$", "%1"), 3) end
+  if not ok then error("option 'fd': " .. sock:gsub("^.-%((.*)%)$", "%1"), 2) end -- by a tail call
   if not sock then return nil, ("%s: %s"):format(operation, why), code end
   return M.set_up(sock, o, operation, more)
 end

@@ -17,11 +17,12 @@ local options <const> = args.with(message.options, {
   protocol = "protocol", cooked = "boolean", promiscuous = "boolean", ring = "ring", fanout = "table",
   filter = "program", snaplen = "size", outgoing = "boolean",
 })
-local ring_options <const> = { block_size = "count", blocks = "count", frame_timeout = "seconds" }
+local ring_options <const> = { block_size = "size", blocks = "size", frame_timeout = "seconds" }
 local fanout_options <const> = { group = "natural", mode = "string", flags = "natural" }
 local FANOUT <const> = { hash = true, lb = true, cpu = true, rollover = true, random = true, queue = true }
 
 local ARPHRD_ETHER <const>, ARPHRD_LOOPBACK <const> = 1, 772
+local LONGEST <const> = 1000000 -- seconds: in milliseconds they still fit
 
 local function protocol_of(protocol, level)
   if protocol == nil then return PROTOCOL.all end
@@ -32,27 +33,33 @@ local function protocol_of(protocol, level)
   return number
 end
 
+local function check_fanout(given, level)
+  local fanout = args.check(given, fanout_options, 2, level + 1)
+  fanout.mode, fanout.flags = fanout.mode or "hash", fanout.flags or 0
+  if not fanout.group or fanout.group > 65535 or not FANOUT[fanout.mode] then
+    error("option 'fanout' must be { group = 0 to 65535, mode = \"hash\", \"lb\", \"cpu\", \"rollover\", \"random\" "
+      .. "or \"queue\" }", level + 1)
+  end
+  if fanout.flags & ~0xff00 ~= 0 then -- below are the modes
+    error("option 'flags' must be of those from 0x100 to 0x8000", level + 1)
+  end
+  return fanout
+end
+
 local function check(given, level)
   local o = args.check(given, options, 2, level + 1)
   o.protocol = protocol_of(o.protocol, level + 1)
-  if type(o.filter) == "table" then message.check_filter(o, level + 1) end
+  message.check_filter(o, level + 1, true)
   if type(o.ring) == "table" then
     local ring = args.check(o.ring, ring_options, 2, level + 1)
     o.ring = {
       block_size = ring.block_size, blocks = ring.blocks,
-      timeout = ring.frame_timeout and math.max(1, math.ceil(ring.frame_timeout * 1000)),
+      timeout = ring.frame_timeout and math.max(1, math.ceil(math.min(ring.frame_timeout, LONGEST) * 1000)),
     }
   elseif o.ring then
     o.ring = {}
   end
-  if o.fanout then
-    o.fanout = args.check(o.fanout, fanout_options, 2, level + 1)
-    o.fanout.mode = o.fanout.mode or "hash"
-    if not o.fanout.group or o.fanout.group > 65535 or not FANOUT[o.fanout.mode] then
-      error("option 'fanout' must be { group = 0 to 65535, mode = \"hash\", \"lb\", \"cpu\", \"rollover\", \"random\" "
-        .. "or \"queue\" }", level + 1)
-    end
-  end
+  if o.fanout then o.fanout = check_fanout(o.fanout, level + 1) end
   return o
 end
 
@@ -96,7 +103,7 @@ local function set_up(sock, interface, o)
   done, why, code = core.packet_bind(sock, interface, o.protocol)
   if done and o.promiscuous then done, why, code = core.packet_promiscuous(sock, interface, true) end
   if done and o.fanout then
-    done, why, code = core.packet_fanout(sock, o.fanout.group, o.fanout.mode, o.fanout.flags or 0)
+    done, why, code = core.packet_fanout(sock, o.fanout.group, o.fanout.mode, o.fanout.flags)
   end
   return done, why, code
 end

@@ -2,7 +2,7 @@
 -- by one is received from it, and what is sent to it arrives at the system.
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
-require "neap.message" -- the methods
+local message <const> = require "neap.message"
 
 ---@class neap.tun
 local M = {}
@@ -73,7 +73,7 @@ function M.configure(interface, given)
   local o = args.check(given, settings, 2, 2)
   local done, why, code = set(interface, o, addresses(o, 2))
   if done then return true end
-  return nil, ("tun.configure %s: %s"):format(interface, why), code
+  return nil, message.explain(("tun.configure %s: %s"):format(interface, why), code, "CAP_NET_ADMIN")
 end
 
 local function check_name(name, level)
@@ -111,12 +111,12 @@ function M.open(name, given)
   if o.up == nil and not o.fd then o.up = true end
   local operation <const> = name and "tun.open " .. name or "tun.open"
   local device, taken, code = make(name, o)
-  if not device then return nil, ("%s: %s"):format(operation, taken), code end
+  if not device then return nil, message.explain(("%s: %s"):format(operation, taken), code, "CAP_NET_ADMIN") end
   local done, why
   done, why, code = finish(device, taken, o, list)
   if done then return device, taken end
   device:close()
-  return nil, ("%s: %s"):format(operation, why), code
+  return nil, message.explain(("%s: %s"):format(operation, why), code, "CAP_NET_ADMIN")
 end
 
 --- Removes an interface that persists and that nobody has open.
@@ -125,7 +125,7 @@ function M.remove(name)
   check_name(name, 2)
   local done, why, code = core.tun_remove(name)
   if done then return true end
-  return nil, ("tun.remove %s: %s"):format(name, why), code
+  return nil, message.explain(("tun.remove %s: %s"):format(name, why), code, "CAP_NET_ADMIN")
 end
 
 return M

@@ -8,7 +8,6 @@ local M = {}
 
 local SOCK_DGRAM <const> = 2
 local IPPROTO_UDP <const>, IPPROTO_UDPLITE <const> = 17, 136
-local UDPLITE_LEAST <const> = 8 -- the header is always covered (RFC 3828)
 
 local options <const> = args.with(message.ip_options, {
   v6only = "boolean", gro = "boolean", lite = "lite", fd = "fd",
@@ -41,7 +40,6 @@ local settings <const> = {
 local function check(given, known, level)
   local o = args.check(given, known, 3, level + 1)
   message.check_ip(o, level + 1)
-  if math.type(o.lite) == "integer" and o.lite < UDPLITE_LEAST then o.lite = UDPLITE_LEAST end
   return o
 end
 

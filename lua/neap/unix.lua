@@ -60,7 +60,8 @@ local function check(given, more, arg)
   local key = more or "none"
   message_options[key] = message_options[key]
     or args.with(message().options, { credentials = "boolean" }, more)
-  return args.check(given, message_options[key], arg, 3)
+  local o = args.check(given, message_options[key], arg, 3)
+  return o
 end
 
 local settings <const> = {

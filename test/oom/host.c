@@ -162,6 +162,12 @@ static bool settles(int descriptors) {
   return false;
 }
 
+/* closefd(fd), for a script that is given one: it needs no memory. */
+static int l_closefd(lua_State *L) {
+  close((int)luaL_checkinteger(L, 1));
+  return 0;
+}
+
 /* Protected, since loading a file allocates, too. */
 static int load_and_call(lua_State *L) {
   if (luaL_loadfile(L, lua_touserdata(L, 1)) != LUA_OK)
@@ -196,6 +202,7 @@ static bool run_once(const char *script, struct progress *p, bool *complete) {
   if (L == NULL)
     abort();
   luaL_openlibs(L);
+  lua_register(L, "closefd", l_closefd);
   fault.pattern = p->pattern;
   fault.nth = p->nth;
   atomic_store(&fault.count, 0);

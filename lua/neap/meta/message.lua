@@ -67,6 +67,7 @@
 ---@field segment? integer several datagrams of so many bytes (udp)
 ---@field drops? integer how many were dropped, ever
 ---@field fds? integer[] descriptors, the caller's (unix, seqpacket)
+---@field pidfds? integer[] the same, of the sender's process
 ---@field credentials? neap.credentials (unix, seqpacket)
 ---@field control_truncated? true some of this was lost
 ---@field type? "host"|"broadcast"|"multicast"|"otherhost"|"outgoing" (packet)
