@@ -1125,14 +1125,41 @@ describe("a server", function()
       local conn <close> = assert(tls.connect("127.0.0.1", port, lab.client()))
       return conn:read "a"
     end)
-    local conn
-    for _ = 1, 2 do -- a failure of one, or none
-      local why, code
-      conn, why, code = listener:accept(5)
-      if not conn then refused("ETLS", { "" }, conn, why, code) else break end
-    end
-    assert(conn):close()
+    assert(listener:accept(5)):close()
     assert.equal("", client:join())
+    assert.equal(1, listener:tlsfailures())
+  end)
+
+  works("serves no more at once than it was told, each after a handshake of its own", function()
+    local listener <const> = assert(tls.listen("127.0.0.1", 0, lab.listener { handshake_timeout = 2 }))
+    local _, port = listener:getsockname()
+    local server <const> = neap.spawn(function()
+      return listener:serve(function(conn) conn:write(conn:read "l", "\n") end, { max_connections = 2 })
+    end)
+    local mute <close> = assert(tcp.connect("127.0.0.1", port)) -- has one place, and holds up nobody else
+    for i = 1, 3 do
+      local conn <close> = assert(tls.connect("127.0.0.1", port, lab.client { timeout = 1 }))
+      assert(conn:write(i, "\n"))
+      assert.equal(tostring(i), conn:read "l")
+    end
+    listener:stop(0)
+    server:join()
+  end)
+
+  works("whose connections() meets a bad client goes on", function()
+    local listener <close> = assert(tls.listen("127.0.0.1", 0, lab.listener()))
+    local _, port = listener:getsockname()
+    local bad <close> = assert(tcp.connect("127.0.0.1", port))
+    assert(bad:write "GET / HTTP/1.0\r\n\r\n")
+    local client <const> = neap.spawn(function()
+      local conn <close> = assert(tls.connect("127.0.0.1", port, lab.client()))
+      return conn:read "a"
+    end)
+    local conn <close> = assert(listener:connections()())
+    assert(conn:write "hello")
+    conn:close()
+    assert.equal("hello", client:join())
+    assert.equal(1, listener:tlsfailures())
   end)
 
   it("needs a certificate", function()
@@ -1456,5 +1483,21 @@ describe("many handshakes", function()
     for _ = 1, 3 do round() end
     assert.equal(fds, helper.count_fds())
     if helper.slow == 1 then assert.is_true(resident() - before < 2 * 1024 * 1024) end
+  end)
+end)
+
+describe("a TLS stream in a child after fork", function()
+  works("is closed there without a word to the peer", function()
+    local a, b = lab.pair()
+    local guard <close> = a
+    local held <close> = b
+    local text, code = helper.forked(function() return tostring(a:close()) end)
+    assert.same({ "true", 0 }, { text, code })
+    for i = 1, 3 do -- neither an end, nor a record that is out of turn
+      assert(a:write("still here ", i, "\n"))
+      assert.equal("still here " .. i, b:read "l")
+    end
+    assert(b:write "and back\n")
+    assert.equal("and back", a:read "l")
   end)
 end)

@@ -48,8 +48,9 @@ struct channel_ops {
   int (*handshake)(struct channel *c);
   /* 0 read, 1 write, 2 both; may be -EAGAIN. */
   int (*shutdown)(struct channel *c, int how);
-  /* At once, and all that is under it. */
-  void (*close)(struct channel *c);
+  /* At once, and all that is under it. quiet: nothing is sent, because the
+   * connection is another process's. */
+  void (*close)(struct channel *c, bool quiet);
   /* After CHANNEL_FAILED: the text for people, and the code for programs. */
   const char *(*why)(struct channel *c, const char **code);
 };

@@ -33,7 +33,8 @@ static int fd_shutdown(struct channel *c, int how) {
   return f->kind <= FD_UNIX ? sys_shutdown(f->fd, how) : -ENOTSOCK;
 }
 
-static void fd_close(struct channel *c) {
+static void fd_close(struct channel *c, bool quiet) {
+  (void)quiet;
   free(container_of(c, struct fdchannel, base));
 }
 

@@ -167,7 +167,7 @@ int stream_close(struct stream *s, struct loop *l) {
   if (fd < 0)
     return 0;
   if (s->session != NULL)
-    s->session->ops->close(s->session);
+    s->session->ops->close(s->session, loop_forked(l));
   s->session = NULL;
   leave(s, l, true);
   return sys_close(fd);

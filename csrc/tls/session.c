@@ -191,16 +191,16 @@ static int session_shutdown(struct channel *c, int how) {
   return r == CHANNEL_EOF ? 0 : r;
 }
 
-static void session_close(struct channel *c) {
+static void session_close(struct channel *c, bool quiet) {
   struct tls_session *s = session_of(c);
   struct channel *under = c->under;
-  if (s->ssl != NULL)
+  if (s->ssl != NULL && !quiet)
     session_shutdown(c, 1);
   tls_session_close(s);
   c->held = 0;
   c->under = NULL;
   if (under != NULL)
-    under->ops->close(under);
+    under->ops->close(under, quiet);
 }
 
 static const char *why(struct channel *c, const char **code) {

@@ -4,6 +4,7 @@ local args <const> = require "neap.args"
 local sync <const> = require "neap.sync"
 
 local methods <const> = core.listener
+local accept <const> = methods.accept -- of a connection as it comes
 
 local serve_options <const> = { max_connections = "count", on_error = "function" }
 
@@ -58,7 +59,7 @@ end
 local function accept_counted(self, group, handler, places)
   while true do
     places:acquire()
-    local conn, why, code = self:accept()
+    local conn, why, code = accept(self)
     if not conn then
       places:release()
       return nil, why, code

@@ -350,12 +350,17 @@ function listener:tlsfailures() return contexts[self] and contexts[self].failed 
 local accept <const>, serve <const> = listener.accept, listener.serve
 
 --- The next connection: with TLS after its handshake, which the others wait
--- for; serve does it in the connection's own task.
+-- for; serve does it in the connection's own task. One that fails is counted,
+-- and ends nothing but itself.
 function listener:accept(timeout)
-  local conn, why, code = accept(self, timeout)
   local secured = contexts[self]
-  if not conn or not secured then return conn, why, code end
-  return handshake(conn, secured)
+  if not secured then return accept(self, timeout) end
+  local deadline = timeout and core.now() + timeout
+  while true do
+    local conn, why, code = accept(self, deadline and math.max(0, deadline - core.now()))
+    if not conn then return nil, why, code end
+    if handshake(conn, secured) then return conn end
+  end
 end
 
 function listener:serve(handler, given)
