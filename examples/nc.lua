@@ -130,6 +130,7 @@ local function exchange(conn, o)
   local output <const> = check(neap.stream(1))
   local silent = false
   local group <close> = neap.group()
+  conn:settimeout(nil) -- one direction may be silent while the other moves
   local moved = watch_silence(o.w, function()
     silent = true
     group:cancel()
