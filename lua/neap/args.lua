@@ -77,6 +77,13 @@ function M.without(options, name)
   return rest
 end
 
+--- Those of `given` that `known` has.
+function M.pick(given, known)
+  local picked = {}
+  for name in pairs(known) do picked[name] = given[name] end
+  return picked
+end
+
 --- Options of TCP, and of what goes over it.
 M.tcp_connect = M.with(M.stream, {
   bind = "string", nodelay = "boolean", keepalive = "keepalive", mptcp = "boolean",

@@ -3,6 +3,8 @@ local core <const> = require "neap.core"
 local args <const> = require "neap.args"
 local sync <const> = require "neap.sync"
 
+local M = {}
+
 local methods <const> = core.listener
 local accept <const> = methods.accept -- of a connection as it comes
 
@@ -29,6 +31,41 @@ function methods:connections()
     local conn, why, code = self:accept()
     if not conn and code ~= "ECLOSED" then error(why, 2) end
     return conn
+  end
+end
+
+-- ---- how connections begin ----
+
+-- The listener -> what each of its connections begins with.
+local begins <const> = setmetatable({}, { __mode = "k" })
+
+-- The next that has begun; one that fails ends nothing but itself.
+local function accept_begun(self, timeout)
+  local begin = begins[self]
+  if not begin then return accept(self, timeout) end
+  local deadline = timeout and core.now() + timeout
+  while true do
+    local conn, why, code = accept(self, deadline and math.max(0, deadline - core.now()))
+    if not conn then return nil, why, code end
+    if begin(conn) then return conn end
+  end
+end
+
+--- Each connection is begun before anyone gets it: begin(conn) returns it, or
+-- closes it and returns nil, message, code.
+function M.begin_with(listener, begin)
+  begins[listener] = begin
+  methods.accept = accept_begun
+end
+
+-- ---- serving ----
+
+-- A handler of what has begun: so that is done in the connection's own task.
+local function begun(handler, begin, on_error)
+  return function(conn)
+    local ok, why = begin(conn)
+    if ok then return handler(conn) end
+    if on_error then on_error(why, "", conn) end
   end
 end
 
@@ -88,6 +125,7 @@ function methods:serve(handler, given)
   local o = args.check(given, serve_options, 2, 2)
   if serving[self] then error("this listener is being served already", 2) end
   if o.on_error then handler = guarded(handler, o.on_error) end
+  if begins[self] then handler = begun(handler, begins[self], o.on_error) end
   local places = o.max_connections and sync.semaphore(o.max_connections)
   if places then handler = counted(handler, places) end
   local ended = sync.event()
@@ -125,3 +163,5 @@ function methods:stop(grace)
   end
   return true
 end
+
+return M
