@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tls/session.h"
 #include "tls/verify.h"
 
 enum { SECURITY_LEVEL = 2, DEPTH = 10 };
@@ -27,114 +26,7 @@ static int ok(int result) {
   return result == 1 ? 0 : -1;
 }
 
-/* ---- what clients may resume ---- */
-
-SSL_SESSION *tls_context_resumable(struct tls_context *c, const char *name) {
-  int i;
-  for (i = 0; i < TLS_KEPT; i++)
-    if (c->kept[i].name != NULL && strcmp(c->kept[i].name, name) == 0)
-      return c->kept[i].session;
-  return NULL;
-}
-
-static void forget(struct tls_kept *k) {
-  free(k->name);
-  SSL_SESSION_free(k->session);
-  k->name = NULL;
-  k->session = NULL;
-}
-
-void tls_context_keep(struct tls_context *c, const char *name,
-                      SSL_SESSION *session) {
-  struct tls_kept *k = NULL;
-  int i;
-  for (i = 0; i < TLS_KEPT && k == NULL; i++)
-    if (c->kept[i].name != NULL && strcmp(c->kept[i].name, name) == 0)
-      k = &c->kept[i];
-  if (k == NULL)
-    k = &c->kept[c->oldest++ % TLS_KEPT];
-  forget(k);
-  k->name = strdup(name);
-  if (k->name == NULL)
-    return;
-  SSL_SESSION_up_ref(session);
-  k->session = session;
-}
-
-/* OpenSSL has a ticket of the server's: returns 0, it keeps its reference. */
-static int new_session(SSL *ssl, SSL_SESSION *session) {
-  struct tls_session *s = SSL_get_app_data(ssl);
-  if (s != NULL && s->name != NULL)
-    tls_context_keep(s->context, s->name, session);
-  return 0;
-}
-
-/* ---- servers: names, protocols ---- */
-
-/* A wildcard stands for the whole left-most label. */
-static bool name_matches(const char *pattern, const char *name) {
-  const char *dot = strchr(name, '.');
-  return pattern[0] == '*' && dot != NULL && dot != name &&
-         OPENSSL_strcasecmp(pattern + 1, dot) == 0;
-}
-
-/* An exact name comes before a pattern. */
-static const struct tls_names *find_name(const struct tls_context *c,
-                                         const char *name) {
-  const struct tls_names *n;
-  for (n = c->names; n != NULL; n = n->next)
-    if (OPENSSL_strcasecmp(n->name, name) == 0)
-      return n;
-  for (n = c->names; n != NULL; n = n->next)
-    if (name_matches(n->name, name))
-      return n;
-  return NULL;
-}
-
-/* All that is said of clients changes with the name; and what was resumable
- * under one name is not under another (its own session id context). */
-static void change_context(SSL *ssl, const struct tls_names *n) {
-  size_t len = strlen(n->name);
-  struct tls_session *s = SSL_get_app_data(ssl);
-  SSL_set_SSL_CTX(ssl, n->ctx);
-  s->verifies = n->of->asks != SSL_VERIFY_NONE;
-  SSL_set_verify(ssl, n->of->asks, NULL);
-  SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(n->ctx));
-  SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(n->ctx));
-  SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(n->ctx));
-  SSL_set_session_id_context(
-    ssl, (const unsigned char *)n->name,
-    (unsigned)(len < SSL_MAX_SID_CTX_LENGTH ? len : SSL_MAX_SID_CTX_LENGTH));
-}
-
-/* The host name in the extension of a ClientHello (RFC 6066 section 3), into
- * a buffer that has room for any; false if there is none. */
-static bool hello_name(SSL *ssl, char name[256]) {
-  const unsigned char *p;
-  size_t len, n;
-  if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &len) ||
-      len < 5 || p[2] != TLSEXT_NAMETYPE_host_name)
-    return false;
-  n = (size_t)p[3] << 8 | p[4];
-  if (n == 0 || n > 255 || n > len - 5 || memchr(p + 5, '\0', n) != NULL)
-    return false;
-  memcpy(name, p + 5, n);
-  if (name[n - 1] == '.')
-    n--;
-  name[n] = '\0';
-  return true;
-}
-
-/* Before anything is decided, resuming included. */
-static int choose_context(SSL *ssl, int *alert, void *arg) {
-  char name[256];
-  const struct tls_names *n =
-    hello_name(ssl, name) ? find_name(arg, name) : NULL;
-  (void)alert;
-  if (n != NULL)
-    change_context(ssl, n);
-  return SSL_CLIENT_HELLO_SUCCESS;
-}
+/* ---- protocols ---- */
 
 static int accept_name(SSL *ssl, int *alert, void *arg) {
   (void)ssl;
@@ -155,22 +47,6 @@ static int choose_alpn(SSL *ssl, const unsigned char **out,
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
-}
-
-int tls_context_name(struct tls_context *c, const char *name, size_t len,
-                     struct tls_context *of) {
-  struct tls_names *n = malloc(sizeof *n + len + 1);
-  if (n == NULL)
-    return -1;
-  memcpy(n->name, name, len);
-  n->name[len] = '\0';
-  n->of = of;
-  n->ctx = of->ctx;
-  SSL_CTX_up_ref(n->ctx);
-  n->next = c->names;
-  c->names = n;
-  SSL_CTX_set_client_hello_cb(c->ctx, choose_context, c);
-  return 0;
 }
 
 int tls_context_alpn(struct tls_context *c, const void *wire, size_t len) {
@@ -200,9 +76,7 @@ int tls_context_open(struct tls_context *c) {
                              SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(c->ctx, 1);
   SSL_CTX_set_verify_depth(c->ctx, DEPTH);
-  SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_BOTH |
-                                           SSL_SESS_CACHE_NO_INTERNAL_STORE);
-  SSL_CTX_sess_set_new_cb(c->ctx, new_session);
+  tls_kept_setup(c);
   SSL_CTX_set_session_id_context(c->ctx, id, sizeof id - 1);
   SSL_CTX_set_dh_auto(c->ctx, 1);
   SSL_CTX_set_tlsext_servername_callback(c->ctx, accept_name);
@@ -211,15 +85,8 @@ int tls_context_open(struct tls_context *c) {
 }
 
 void tls_context_close(struct tls_context *c) {
-  int i;
-  for (i = 0; i < TLS_KEPT; i++)
-    forget(&c->kept[i]);
-  while (c->names != NULL) {
-    struct tls_names *n = c->names;
-    c->names = n->next;
-    SSL_CTX_free(n->ctx);
-    free(n);
-  }
+  tls_kept_close(c);
+  tls_names_close(c);
   free(c->alpn);
   c->alpn = NULL;
   SSL_CTX_free(c->ctx);

@@ -56,13 +56,24 @@ int tls_context_crl(struct tls_context *c, const char *pem, size_t len);
 
 int tls_context_versions(struct tls_context *c, int min, int max);
 int tls_context_alpn(struct tls_context *c, const void *wire, size_t len);
-int tls_context_name(struct tls_context *c, const char *name, size_t len,
-                     struct tls_context *of);
+
+/* ---- kept.c: what clients may resume ---- */
+
+void tls_kept_setup(struct tls_context *c);
+void tls_kept_close(struct tls_context *c);
 
 /* A client's session for a name, to be resumed, or NULL. */
 SSL_SESSION *tls_context_resumable(struct tls_context *c, const char *name);
 void tls_context_keep(struct tls_context *c, const char *name,
                       SSL_SESSION *session);
+
+/* ---- names.c: servers of several names ---- */
+
+int tls_context_name(struct tls_context *c, const char *name, size_t len,
+                     struct tls_context *of);
+void tls_names_close(struct tls_context *c);
+
+/* ---- what went wrong ---- */
 
 /* Puts what OpenSSL reports last into text, and empties its queue. */
 const char *tls_error(char *text, size_t len);

@@ -27,6 +27,7 @@ local internal <const> = {
   ["neap.message"] = true, -- methods of the class
   ["neap.race"] = true,
   ["neap.sync"] = true, -- neap.channel and its like
+  ["neap.tls.context"] = true, -- what neap.tls is made of
 }
 
 -- Classes that are made in Lua, which the registry does not know.

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ * A server's names: which context is for whom. */
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tls/context.h"
+#include "tls/session.h"
+
+/* A wildcard stands for the whole left-most label. */
+static bool name_matches(const char *pattern, const char *name) {
+  const char *dot = strchr(name, '.');
+  return pattern[0] == '*' && dot != NULL && dot != name &&
+         OPENSSL_strcasecmp(pattern + 1, dot) == 0;
+}
+
+/* An exact name comes before a pattern. */
+static const struct tls_names *find_name(const struct tls_context *c,
+                                         const char *name) {
+  const struct tls_names *n;
+  for (n = c->names; n != NULL; n = n->next)
+    if (OPENSSL_strcasecmp(n->name, name) == 0)
+      return n;
+  for (n = c->names; n != NULL; n = n->next)
+    if (name_matches(n->name, name))
+      return n;
+  return NULL;
+}
+
+/* All that is said of clients changes with the name; and what was resumable
+ * under one name is not under another (its own session id context). */
+static void change_context(SSL *ssl, const struct tls_names *n) {
+  size_t len = strlen(n->name);
+  struct tls_session *s = SSL_get_app_data(ssl);
+  SSL_set_SSL_CTX(ssl, n->ctx);
+  s->verifies = n->of->asks != SSL_VERIFY_NONE;
+  SSL_set_verify(ssl, n->of->asks, NULL);
+  SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(n->ctx));
+  SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(n->ctx));
+  SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(n->ctx));
+  SSL_set_session_id_context(
+    ssl, (const unsigned char *)n->name,
+    (unsigned)(len < SSL_MAX_SID_CTX_LENGTH ? len : SSL_MAX_SID_CTX_LENGTH));
+}
+
+/* The host name in the extension of a ClientHello (RFC 6066 section 3), into
+ * a buffer that has room for any; false if there is none. */
+static bool hello_name(SSL *ssl, char name[256]) {
+  const unsigned char *p;
+  size_t len, n;
+  if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &len) ||
+      len < 5 || p[2] != TLSEXT_NAMETYPE_host_name)
+    return false;
+  n = (size_t)p[3] << 8 | p[4];
+  if (n == 0 || n > 255 || n > len - 5 || memchr(p + 5, '\0', n) != NULL)
+    return false;
+  memcpy(name, p + 5, n);
+  if (name[n - 1] == '.')
+    n--;
+  name[n] = '\0';
+  return true;
+}
+
+/* Before anything is decided, resuming included. */
+static int choose_context(SSL *ssl, int *alert, void *arg) {
+  char name[256];
+  const struct tls_names *n =
+    hello_name(ssl, name) ? find_name(arg, name) : NULL;
+  (void)alert;
+  if (n != NULL)
+    change_context(ssl, n);
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+int tls_context_name(struct tls_context *c, const char *name, size_t len,
+                     struct tls_context *of) {
+  struct tls_names *n = malloc(sizeof *n + len + 1);
+  if (n == NULL)
+    return -1;
+  memcpy(n->name, name, len);
+  n->name[len] = '\0';
+  n->of = of;
+  n->ctx = of->ctx;
+  SSL_CTX_up_ref(n->ctx);
+  n->next = c->names;
+  c->names = n;
+  SSL_CTX_set_client_hello_cb(c->ctx, choose_context, c);
+  return 0;
+}
+
+void tls_names_close(struct tls_context *c) {
+  while (c->names != NULL) {
+    struct tls_names *n = c->names;
+    c->names = n->next;
+    SSL_CTX_free(n->ctx);
+    free(n);
+  }
+}
