@@ -13,13 +13,14 @@
 #include "sys/fd.h"
 
 #define CHANNEL_MAGIC 0x6e656170u
-#define CHANNEL_VERSION 2
+#define CHANNEL_VERSION 3
 
 /* Failures are -errno, or one of these, which base/error.h has too. */
 enum {
   CHANNEL_EOF = -10001,
   CHANNEL_CLOSED = -10002,
-  CHANNEL_FAILED = -10003 /* ops->why tells what happened */
+  CHANNEL_FAILED = -10003, /* ops->why tells what happened */
+  CHANNEL_PAUSED = -10004  /* the handshake: its owner is to decide something */
 };
 
 enum { CHANNEL_IN = 1, CHANNEL_OUT = 2 }; /* as the poller has them */
@@ -32,6 +33,8 @@ struct channel {
   struct channel *under; /* what carries its bytes, or NULL */
   size_t held;           /* bytes that were taken and wait to go down */
   uint8_t want;          /* CHANNEL_IN or CHANNEL_OUT, after -EAGAIN */
+  bool direct;           /* what is written to the descriptor itself needs no
+                          * more done to it: the kernel encrypts */
 };
 
 /* All return >= 0 or a failure. */
@@ -44,7 +47,7 @@ struct channel_ops {
   /* What is held goes down: 0 once all has, or -EAGAIN. NULL where nothing is
    * ever held. */
   int (*flush)(struct channel *c);
-  /* 0, or -EAGAIN; NULL where there is none. */
+  /* 0, -EAGAIN, or CHANNEL_PAUSED; NULL where there is none. */
   int (*handshake)(struct channel *c);
   /* 0 read, 1 write, 2 both; may be -EAGAIN. */
   int (*shutdown)(struct channel *c, int how);
@@ -53,6 +56,10 @@ struct channel_ops {
   void (*close)(struct channel *c, bool quiet);
   /* After CHANNEL_FAILED: the text for people, and the code for programs. */
   const char *(*why)(struct channel *c, const char **code);
+  /* Calls back with the descriptor that carries the bytes, with SIGPIPE held
+   * off, and returns what that returned. NULL where there is none. */
+  long (*guarded)(struct channel *c, long (*call)(void *arg, int fd),
+                  void *arg);
 };
 
 #endif

@@ -33,6 +33,17 @@ static int fd_shutdown(struct channel *c, int how) {
   return f->kind <= FD_UNIX ? sys_shutdown(f->fd, how) : -ENOTSOCK;
 }
 
+static long fd_guarded(struct channel *c, long (*call)(void *arg, int fd),
+                       void *arg) {
+  struct fdchannel *f = container_of(c, struct fdchannel, base);
+  struct sys_guard g;
+  long result;
+  sys_guard_begin(&g);
+  result = call(arg, f->fd);
+  sys_guard_end(&g, true);
+  return result;
+}
+
 static void fd_close(struct channel *c, bool quiet) {
   (void)quiet;
   free(container_of(c, struct fdchannel, base));
@@ -44,6 +55,7 @@ static const struct channel_ops fd_ops = {
   .write = fd_write,
   .shutdown = fd_shutdown,
   .close = fd_close,
+  .guarded = fd_guarded,
 };
 
 struct channel *fdchannel_new(int fd, enum fd_kind kind) {

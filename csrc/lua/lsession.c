@@ -51,6 +51,10 @@ static int handshake_step(lua_State *L, struct core *c, struct wait *w) {
     s->want = s->session->want;
     return lstream_await(L, c, w, s, "handshake");
   }
+  if (err == CHANNEL_PAUSED) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
   if (err < 0) {
     s->ended = err;
     return lstream_fail(L, s, err, "handshake");
@@ -61,17 +65,28 @@ static int handshake_step(lua_State *L, struct core *c, struct wait *w) {
   return 1;
 }
 
-/* session(stream, session): does the handshake, and returns the stream. What
- * was read or written before is not lost: it is refused. */
+static const struct op handshake_op = {"handshake", handshake_step, NULL};
+
+/* handshake(stream): goes on after a pause. */
+static int l_handshake(lua_State *L) {
+  struct stream *s = lstream_open(L);
+  if (s == NULL)
+    return 3;
+  lua_settop(L, 1);
+  return neap_opon(L, lstream_core(s), &handshake_op, s, s->timeout);
+}
+
+/* session(stream, session): does the handshake, and returns the stream, or
+ * false if the session pauses: then something is to be decided. What was read
+ * or written before is not lost: it is refused. */
 static int l_session(lua_State *L) {
-  static const struct op op = {"handshake", handshake_step, NULL};
   struct stream *s = lstream_open(L);
   struct channel *c;
   if (s == NULL)
     return 3;
   c = check_channel(L, 2);
   lua_settop(L, 2);
-  neap_maywait(L, lstream_core(s), op.name);
+  neap_maywait(L, lstream_core(s), handshake_op.name);
   if (bytes_len(&s->in) > 0)
     return neap_fail(L, -EBUSY, "starttls: plaintext was received before");
   if (stream_unsent(s) > 0)
@@ -87,7 +102,7 @@ static int l_session(lua_State *L) {
   if (c->under == NULL)
     return neap_fail(L, -ENOMEM, "starttls");
   s->session = c;
-  return neap_opon(L, lstream_core(s), &op, s, s->timeout);
+  return neap_opon(L, lstream_core(s), &handshake_op, s, s->timeout);
 }
 
 /* ---- what a writer has left ---- */
@@ -152,6 +167,7 @@ static int l_session_of(lua_State *L) {
 void neap_open_session(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"session",    l_session   },
+    {"handshake",  l_handshake },
     {"session_of", l_session_of},
     {NULL,         NULL        }
   };

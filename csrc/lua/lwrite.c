@@ -254,7 +254,7 @@ static ssize_t send_block(struct core *c, struct stream *s, struct box *b) {
   size_t want =
     b->left < 0 || b->left > FILE_MOST ? FILE_MOST : (size_t)b->left;
   ssize_t n;
-  if (!b->copies && s->session == NULL) {
+  if (!b->copies && (s->session == NULL || s->session->direct)) {
     if (!(s->watch.ready & (POLLER_OUT | POLLER_HUP | POLLER_ERR))) {
       s->want = POLLER_OUT;
       return -EAGAIN;

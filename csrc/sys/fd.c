@@ -110,14 +110,7 @@ ssize_t sys_read(int fd, void *buf, size_t len) {
   return n >= 0 ? n : -errno;
 }
 
-/* write(2) and sendfile(2) have no MSG_NOSIGNAL: the signal is blocked for
- * this thread and, if the call made it pending, taken back. */
-struct guard {
-  sigset_t old;
-  bool pending;
-};
-
-static void guard_begin(struct guard *g) {
+void sys_guard_begin(struct sys_guard *g) {
   sigset_t pipe, pending;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
@@ -126,7 +119,7 @@ static void guard_begin(struct guard *g) {
   pthread_sigmask(SIG_BLOCK, &pipe, &g->old);
 }
 
-static void guard_end(struct guard *g, bool broken) {
+void sys_guard_end(struct sys_guard *g, bool broken) {
   if (broken && !g->pending) {
     sigset_t pipe;
     struct timespec none = {0, 0};
@@ -139,25 +132,25 @@ static void guard_end(struct guard *g, bool broken) {
 }
 
 ssize_t sys_writev(int fd, const struct iovec *iov, int n) {
-  struct guard g;
+  struct sys_guard g;
   ssize_t sent;
-  guard_begin(&g);
+  sys_guard_begin(&g);
   RETRY(sent, writev(fd, iov, n));
   if (sent < 0)
     sent = -errno;
-  guard_end(&g, sent == -EPIPE);
+  sys_guard_end(&g, sent == -EPIPE);
   return sent;
 }
 
 ssize_t sys_sendfile(int fd, int file, int64_t *offset, size_t len) {
-  struct guard g;
+  struct sys_guard g;
   off_t at = (off_t)*offset;
   ssize_t sent;
-  guard_begin(&g);
+  sys_guard_begin(&g);
   RETRY(sent, sendfile(fd, file, &at, len));
   if (sent < 0)
     sent = -errno;
-  guard_end(&g, sent == -EPIPE);
+  sys_guard_end(&g, sent == -EPIPE);
   *offset = at;
   return sent;
 }

@@ -5,6 +5,7 @@
 #ifndef NEAP_SYS_FD_H
 #define NEAP_SYS_FD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,15 @@ ssize_t sys_recvfds(int fd, void *buf, size_t len, int *fds, int *nfds);
 
 /* Sends one NUL byte that carries n descriptors. Returns 1 or -errno. */
 int sys_sendfds(int fd, const int *fds, int n);
+
+/* write(2) and sendfile(2) have no MSG_NOSIGNAL: the signal is blocked for this
+ * thread and, if the call made it pending (broken: it may have), taken back. */
+struct sys_guard {
+  sigset_t old;
+  bool pending;
+};
+void sys_guard_begin(struct sys_guard *g);
+void sys_guard_end(struct sys_guard *g, bool broken);
 
 /* Pipes, terminals, files. */
 ssize_t sys_read(int fd, void *buf, size_t len);

@@ -2,6 +2,7 @@
 #include "tls/bio.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,15 +12,101 @@ struct carried {
   int *err;
   char *held; /* what goes down next is held[at .. len) */
   size_t at, len, room;
+  BIO *kernel; /* kTLS: OpenSSL's own, over the descriptor; or NULL */
+  bool offered, sends, receives;
 };
 
 static BIO_METHOD *method;
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 
+/* ---- the kernel ---- */
+
+/* A call of OpenSSL's on the descriptor itself. */
+struct kernel_call {
+  struct carried *c;
+  int command; /* of BIO_ctrl; 0: read, -1: write */
+  void *pointer;
+  long number;
+};
+
+static long call_kernel(void *arg, int fd) {
+  struct kernel_call *k = arg;
+  long r;
+  if (k->c->kernel == NULL)
+    k->c->kernel = BIO_new_socket(fd, BIO_NOCLOSE);
+  if (k->c->kernel == NULL)
+    return -1;
+  errno = 0;
+  if (k->command > 0)
+    return BIO_ctrl(k->c->kernel, k->command, k->number, k->pointer);
+  r = k->command == 0 ? BIO_read(k->c->kernel, k->pointer, (int)k->number)
+                      : BIO_write(k->c->kernel, k->pointer, (int)k->number);
+  *k->c->err = r > 0                            ? 0
+               : BIO_should_retry(k->c->kernel) ? -EAGAIN
+               : r == 0 || errno == 0           ? CHANNEL_EOF
+                                                : -errno;
+  return r;
+}
+
+static long ask_kernel(struct carried *c, int command, void *pointer,
+                       long number) {
+  struct channel *under = c->over->under;
+  struct kernel_call k = {c, command, pointer, number};
+  return under != NULL && under->ops->guarded != NULL
+           ? under->ops->guarded(under, call_kernel, &k)
+           : 0;
+}
+
+static int move_kernel(BIO *bio, int command, void *buf, size_t len,
+                       size_t *moved) {
+  struct carried *c = BIO_get_data(bio);
+  long n = ask_kernel(c, command, buf, len < INT_MAX ? (long)len : INT_MAX);
+  BIO_clear_retry_flags(bio);
+  *moved = n > 0 ? (size_t)n : 0;
+  if (n <= 0 && *c->err == -EAGAIN)
+    BIO_set_flags(bio, BIO_FLAGS_SHOULD_RETRY |
+                         (command == 0 ? BIO_FLAGS_READ : BIO_FLAGS_WRITE));
+  return n > 0;
+}
+
+/* These are not in the headers, but said there: what OpenSSL tells a BIO that
+ * is to hand keys to the kernel, and to mark a record as one of control. */
+enum { SET_KTLS = 72, SET_CONTROL = 74, CLEAR_CONTROL = 75 };
+
+/* Only when nothing waits that is encrypted already. */
+static long take_over(struct carried *c, bool sends, void *keys) {
+  if (!c->offered || c->len > c->at ||
+      ask_kernel(c, SET_KTLS, keys, sends) <= 0)
+    return 0;
+  if (sends)
+    c->sends = c->over->direct = true;
+  else
+    c->receives = true;
+  return 1;
+}
+
+void tls_bio_offerkernel(BIO *bio) {
+  struct carried *c = BIO_get_data(bio);
+  c->offered = true;
+}
+
+bool tls_bio_kernelsends(BIO *bio) {
+  return ((struct carried *)BIO_get_data(bio))->sends;
+}
+
+bool tls_bio_kernelreceives(BIO *bio) {
+  return ((struct carried *)BIO_get_data(bio))->receives;
+}
+
+/* ---- the methods ---- */
+
 static int bio_read(BIO *bio, char *buf, size_t len, size_t *got) {
   struct carried *c = BIO_get_data(bio);
   struct channel *under = c->over->under;
-  ssize_t n =
+  ssize_t n;
+  if (c->receives)
+    return move_kernel(bio, 0, buf, len, got);
+  n =
     under != NULL ? under->ops->read(under, buf, len) : (ssize_t)CHANNEL_CLOSED;
   BIO_clear_retry_flags(bio);
   *got = n > 0 ? (size_t)n : 0;
@@ -81,7 +168,10 @@ static int hold(struct carried *c, const char *buf, size_t len) {
 
 static int bio_write(BIO *bio, const char *buf, size_t len, size_t *put) {
   struct carried *c = BIO_get_data(bio);
-  ssize_t n = c->len > c->at ? 0 : put_down(c, buf, len);
+  ssize_t n;
+  if (c->sends)
+    return move_kernel(bio, -1, (void *)buf, len, put);
+  n = c->len > c->at ? 0 : put_down(c, buf, len);
   BIO_clear_retry_flags(bio);
   *put = 0;
   if (n == -EAGAIN)
@@ -100,11 +190,18 @@ static int bio_write(BIO *bio, const char *buf, size_t len, size_t *put) {
 
 static long bio_ctrl(BIO *bio, int command, long number, void *pointer) {
   struct carried *c = BIO_get_data(bio);
-  (void)number;
-  (void)pointer;
   switch (command) {
   case BIO_CTRL_FLUSH:
     return 1;
+  case SET_KTLS:
+    return take_over(c, number != 0, pointer);
+  case SET_CONTROL:
+  case CLEAR_CONTROL:
+    return c->sends ? ask_kernel(c, command, pointer, number) : 0;
+  case BIO_CTRL_GET_KTLS_SEND:
+    return c->sends;
+  case BIO_CTRL_GET_KTLS_RECV:
+    return c->receives;
   case BIO_CTRL_EOF:
     return *c->err == CHANNEL_EOF;
   default:
@@ -119,8 +216,10 @@ static int bio_create(BIO *bio) {
 
 static int bio_destroy(BIO *bio) {
   struct carried *c = BIO_get_data(bio);
-  if (c != NULL)
+  if (c != NULL) {
+    BIO_free(c->kernel);
     free(c->held);
+  }
   free(c);
   BIO_set_data(bio, NULL);
   return 1;

@@ -4,6 +4,7 @@
 #define NEAP_TLS_BIO_H
 
 #include <openssl/bio.h>
+#include <stdbool.h>
 
 #include "io/channel.h"
 
@@ -15,6 +16,12 @@ int tls_bio_setup(void);
  * asked for again. *err is what failed last, 0 if nothing did. NULL if there is
  * no memory. */
 BIO *tls_bio_new(struct channel *over, int *err);
+
+/* The kernel may take over what a session encrypts (kTLS), where it can. Which
+ * directions it has taken over is told by the other two. */
+void tls_bio_offerkernel(BIO *bio);
+bool tls_bio_kernelsends(BIO *bio);
+bool tls_bio_kernelreceives(BIO *bio);
 
 /* What is held goes down: 0 once all has, -EAGAIN, or a failure. */
 int tls_bio_flush(BIO *bio);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls/ocsp.h"
 #include "tls/verify.h"
 
 enum { SECURITY_LEVEL = 2, DEPTH = 10 };
@@ -81,12 +82,14 @@ int tls_context_open(struct tls_context *c) {
   SSL_CTX_set_dh_auto(c->ctx, 1);
   SSL_CTX_set_tlsext_servername_callback(c->ctx, accept_name);
   tls_verify_setup(c);
+  tls_ocsp_setup(c);
   return tls_context_versions(c, TLS1_2_VERSION, 0);
 }
 
 void tls_context_close(struct tls_context *c) {
   tls_kept_close(c);
   tls_names_close(c);
+  tls_ocsp_close(c);
   free(c->alpn);
   c->alpn = NULL;
   SSL_CTX_free(c->ctx);

@@ -7,6 +7,7 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { TLS_KEPT = 64, TLS_MAXPINS = 8, TLS_PINLEN = 32 };
 
@@ -31,8 +32,12 @@ struct tls_context {
   unsigned char *alpn; /* as it goes over the wire */
   size_t alpnlen;
   struct tls_names *names;
+  int ocsp;                   /* clients: TLS_OCSP_... */
+  struct tls_staple *staples; /* servers */
   unsigned char pins[TLS_MAXPINS][TLS_PINLEN];
   int npins;
+  bool ktls;                      /* the kernel may encrypt */
+  uint32_t maxearly;              /* servers: bytes of early data */
   struct tls_kept kept[TLS_KEPT]; /* the oldest is overwritten */
   unsigned oldest;
 };
@@ -72,6 +77,10 @@ void tls_context_keep(struct tls_context *c, const char *name,
 int tls_context_name(struct tls_context *c, const char *name, size_t len,
                      struct tls_context *of);
 void tls_names_close(struct tls_context *c);
+
+/* A session's handshake pauses when it has the ClientHello, until `answered`
+ * and `answer` say which context it is for. */
+void tls_context_asknames(struct tls_context *c);
 
 /* ---- what went wrong ---- */
 

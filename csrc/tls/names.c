@@ -29,17 +29,20 @@ static const struct tls_names *find_name(const struct tls_context *c,
 
 /* All that is said of clients changes with the name; and what was resumable
  * under one name is not under another (its own session id context). */
-static void change_context(SSL *ssl, const struct tls_names *n) {
-  size_t len = strlen(n->name);
+static void change_context(SSL *ssl, const struct tls_context *of,
+                           const char *name) {
+  size_t len = strlen(name);
   struct tls_session *s = SSL_get_app_data(ssl);
-  SSL_set_SSL_CTX(ssl, n->ctx);
-  s->verifies = n->of->asks != SSL_VERIFY_NONE;
-  SSL_set_verify(ssl, n->of->asks, NULL);
-  SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(n->ctx));
-  SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(n->ctx));
-  SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(n->ctx));
+  SSL_set_SSL_CTX(ssl, of->ctx);
+  s->verifies = of->asks != SSL_VERIFY_NONE;
+  SSL_set_verify(ssl, of->asks, NULL);
+  SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(of->ctx));
+  SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(of->ctx));
+  SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(of->ctx));
+  SSL_set_max_early_data(ssl, of->maxearly);
+  SSL_set_recv_max_early_data(ssl, of->maxearly);
   SSL_set_session_id_context(
-    ssl, (const unsigned char *)n->name,
+    ssl, (const unsigned char *)name,
     (unsigned)(len < SSL_MAX_SID_CTX_LENGTH ? len : SSL_MAX_SID_CTX_LENGTH));
 }
 
@@ -68,8 +71,31 @@ static int choose_context(SSL *ssl, int *alert, void *arg) {
     hello_name(ssl, name) ? find_name(arg, name) : NULL;
   (void)alert;
   if (n != NULL)
-    change_context(ssl, n);
+    change_context(ssl, n->of, n->name);
   return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* Pauses once, then does what was decided. */
+static int ask_context(SSL *ssl, int *alert, void *arg) {
+  struct tls_session *s = SSL_get_app_data(ssl);
+  char name[256];
+  (void)arg;
+  if (!s->answered) {
+    free(s->asked);
+    s->asked = hello_name(ssl, name) ? strdup(name) : NULL;
+    return SSL_CLIENT_HELLO_RETRY;
+  }
+  if (s->answer == NULL) {
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
+  if (s->answer != s->context)
+    change_context(ssl, s->answer, s->asked != NULL ? s->asked : "");
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+void tls_context_asknames(struct tls_context *c) {
+  SSL_CTX_set_client_hello_cb(c->ctx, ask_context, c);
 }
 
 int tls_context_name(struct tls_context *c, const char *name, size_t len,

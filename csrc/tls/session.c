@@ -9,6 +9,7 @@
 
 #include "base/util.h"
 #include "tls/bio.h"
+#include "tls/early.h"
 #include "tls/verify.h"
 
 enum { GATHER = 16 * 1024 }; /* what one record holds */
@@ -39,6 +40,8 @@ static int outcome(struct tls_session *s, int result) {
   unsigned long e;
   long verified;
   switch (SSL_get_error(s->ssl, result)) {
+  case SSL_ERROR_WANT_CLIENT_HELLO_CB:
+    return CHANNEL_PAUSED;
   case SSL_ERROR_WANT_READ:
     s->base.want = CHANNEL_IN;
     return -EAGAIN;
@@ -86,9 +89,13 @@ static int handshake(struct channel *c) {
   if (s->ssl == NULL)
     return CHANNEL_CLOSED;
   ERR_clear_error();
-  r = s->done ? 1 : SSL_do_handshake(s->ssl);
+  r = s->done || !tls_early_due(s) ? 1 : tls_early_step(s);
+  if (r == 1 && !s->done)
+    r = SSL_do_handshake(s->ssl);
   s->done = r == 1;
   r = r == 1 ? 0 : outcome(s, r);
+  if (r == CHANNEL_PAUSED)
+    return r;
   if (r < 0 && r != -EAGAIN) {
     flush(c); /* the alert */
     return r;
@@ -117,7 +124,18 @@ static ssize_t session_read(struct channel *c, void *buf, size_t len) {
   if (r == 1)
     return (ssize_t)n;
   r = outcome(s, r);
+  if (r == CHANNEL_PAUSED) { /* who shakes hands decides */
+    c->want = CHANNEL_IN;
+    return -EAGAIN;
+  }
   return r == CHANNEL_EOF ? 0 : r;
+}
+
+/* The kernel encrypts what the descriptor gets. */
+static ssize_t write_direct(struct channel *c, const struct iovec *iov, int n) {
+  ssize_t sent = c->under->ops->write(c->under, iov, n);
+  c->want = c->under->want;
+  return sent;
 }
 
 /* Small blocks go into one record. */
@@ -158,6 +176,8 @@ static ssize_t session_write(struct channel *c, const struct iovec *iov,
     return -EPIPE;
   if (r < 0)
     return r;
+  if (c->direct)
+    return write_direct(c, iov, n);
   if (n == 1 || iov[0].iov_len >= GATHER)
     return write_bytes(s, iov[0].iov_base, iov[0].iov_len);
   return write_bytes(s, room, gather(room, iov, n));
@@ -257,6 +277,11 @@ int tls_session_open(struct tls_session *s, struct tls_context *c, bool server,
   }
   SSL_set_bio(s->ssl, bio, bio);
   SSL_set_app_data(s->ssl, s);
+  if (c->ktls) {
+    SSL_set_options(s->ssl, SSL_OP_ENABLE_KTLS);
+    SSL_set_read_ahead(s->ssl, 0); /* what was read ahead, no kernel decrypts */
+    tls_bio_offerkernel(bio);
+  }
   tls_verify_role(s, server);
   if (server)
     SSL_set_accept_state(s->ssl);
@@ -277,5 +302,8 @@ void tls_session_close(struct tls_session *s) {
   SSL_free(s->ssl);
   s->ssl = NULL;
   free(s->name);
-  s->name = NULL;
+  free(s->asked);
+  free(s->early);
+  s->name = s->asked = NULL;
+  s->early = NULL;
 }

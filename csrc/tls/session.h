@@ -11,6 +11,8 @@
 
 enum { TLS_TEXTLEN = 1024 };
 
+struct tls_early; /* tls/early.h */
+
 struct tls_session {
   struct channel base;
   SSL *ssl;                    /* NULL once it is closed */
@@ -21,6 +23,11 @@ struct tls_session {
   bool done;     /* the handshake is */
   bool ended;    /* close_notify came */
   bool told;     /* and went */
+  bool answered; /* servers: whom the ClientHello is for was decided */
+  struct tls_context *answer; /* NULL: refused; kept by who answered */
+  char *asked;                /* the name in the ClientHello, or NULL */
+  struct tls_early *early;    /* or NULL */
+  bool vouched;               /* a stapled OCSP response says that it is good */
   const char *code;
   char text[TLS_TEXTLEN];
 };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tls/ocsp.h"
 #include "tls/session.h"
 
 enum {
@@ -83,6 +84,14 @@ static const char *names_of(X509 *cert, char *text, size_t len) {
   return text[0] != '\0' ? text : "no name";
 }
 
+void tls_verify_tell(struct tls_session *s, const char *what, X509 *cert) {
+  char subject[128], issuer[128];
+  snprintf(s->text, sizeof s->text, "%s (certificate of %s, issued by %s)",
+           what,
+           name_text(X509_get_subject_name(cert), subject, sizeof subject),
+           name_text(X509_get_issuer_name(cert), issuer, sizeof issuer));
+}
+
 /* What is wrong with whose certificate: only here it is known. */
 static void describe(X509_STORE_CTX *v) {
   SSL *ssl =
@@ -91,8 +100,7 @@ static void describe(X509_STORE_CTX *v) {
   X509 *cert = X509_STORE_CTX_get_current_cert(v);
   int err = X509_STORE_CTX_get_error(v);
   const char *what = X509_verify_cert_error_string(err);
-  char subject[128], issuer[128], named[500];
-  char names_text[200];
+  char named[500], names_text[200];
   if (s == NULL)
     return;
   if (err == X509_V_ERR_APPLICATION_VERIFICATION)
@@ -107,10 +115,7 @@ static void describe(X509_STORE_CTX *v) {
   if (cert == NULL)
     snprintf(s->text, sizeof s->text, "%s", what);
   else
-    snprintf(s->text, sizeof s->text, "%s (certificate of %s, issued by %s)",
-             what,
-             name_text(X509_get_subject_name(cert), subject, sizeof subject),
-             name_text(X509_get_issuer_name(cert), issuer, sizeof issuer));
+    tls_verify_tell(s, what, cert);
 }
 
 /* Pins hold where nothing else is verified, too: then for its own key. */
@@ -147,6 +152,8 @@ void tls_verify_role(struct tls_session *s, bool server) {
   const struct tls_context *c = s->context;
   s->verifies = server ? c->asks != SSL_VERIFY_NONE : c->verifies;
   SSL_set_verify(s->ssl, server ? c->asks : SSL_VERIFY_PEER, NULL);
+  if (!server)
+    tls_ocsp_ask(s);
 }
 
 /* ---- names ---- */

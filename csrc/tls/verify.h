@@ -16,9 +16,12 @@ int tls_verify_name(SSL *ssl, const char *name);
  * certificate. */
 void tls_verify_setup(struct tls_context *c);
 
-/* Whether a session asks its peer for a certificate, and insists: by its
- * role. */
+/* Whether a session asks its peer for a certificate, and insists; and whether
+ * it asks for an OCSP response: by its role. */
 struct tls_session;
 void tls_verify_role(struct tls_session *s, bool server);
+
+/* The session's text says then what is wrong with this certificate. */
+void tls_verify_tell(struct tls_session *s, const char *what, X509 *cert);
 
 #endif

@@ -124,8 +124,8 @@ function methods:serve(handler, given)
   args.argument(handler, "function", 1, 2)
   local o = args.check(given, serve_options, 2, 2)
   if serving[self] then error("this listener is being served already", 2) end
-  if o.on_error then handler = guarded(handler, o.on_error) end
   if begins[self] then handler = begun(handler, begins[self], o.on_error) end
+  if o.on_error then handler = guarded(handler, o.on_error) end
   local places = o.max_connections and sync.semaphore(o.max_connections)
   if places then handler = counted(handler, places) end
   local ended = sync.event()

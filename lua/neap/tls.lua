@@ -11,9 +11,10 @@ local x509 <const> = require "neap.x509"
 local M = {}
 
 local HANDSHAKE_TIMEOUT <const> = 10 -- seconds, of a server
+local MOST_EXPORTED <const> = 4096 -- bytes
 
 local starttls_options <const> = args.with(contexts.options, {
-  context = "context", server = "boolean", servername = "string", timeout = "seconds",
+  context = "context", server = "boolean", servername = "string", timeout = "seconds", early_data = "string",
 })
 local connect_options <const> = args.without(args.with(args.tcp_connect, starttls_options), "server")
 
@@ -29,6 +30,34 @@ function M.iscontext(value) return contexts.is(value) end
 
 -- ---- sessions ----
 
+-- A server's own context, or which one its function says: that may wait, and
+-- all of it takes no longer than the stream's timeout says.
+local function choose(conn, context, session)
+  local before = conn:gettimeout()
+  local deadline = before and core.now() + before
+  local found, chosen = pcall(contexts.settings(context).sni, tlscore.asked(session), conn)
+  if found and chosen == nil then chosen = context end
+  if not found or chosen and not contexts.is(chosen) then
+    conn:close()
+    error(found and "option 'sni' returned no context" or chosen, 0)
+  end
+  if not conn:isopen() then return nil, "closed", "ECLOSED" end
+  local left = deadline and deadline - core.now()
+  if left and left <= 0 then return nil, "handshake: timed out", "ETIMEDOUT" end
+  if chosen then contexts.ready(chosen, true) end
+  tlscore.answer(session, chosen or nil)
+  conn:settimeout(left)
+  local ok, why, code = core.handshake(conn)
+  if conn:isopen() then conn:settimeout(before) end
+  return ok, why, code
+end
+
+-- What a client wanted to send early goes now, if it did not go before.
+local function send_late(conn, session, data)
+  if tlscore.info(session).early_data == "accepted" then return conn end
+  return conn:write(data)
+end
+
 -- Makes the stream one that is encrypted.
 local function secure(conn, context, o, name)
   local ok, why, code = contexts.ready(context, o.server)
@@ -38,7 +67,14 @@ local function secure(conn, context, o, name)
   local session
   session, why, code = tlscore.session(context, o.server, name, sni)
   if not session then return nil, why, code end
-  return core.session(conn, session)
+  if o.early_data or o.server and contexts.settings(context).max_early_data then
+    ok, why, code = tlscore.early(session, o.early_data)
+    if not ok then return nil, why, code end
+  end
+  ok, why, code = core.session(conn, session)
+  if ok == false then ok, why, code = choose(conn, context, session) end
+  if ok and o.early_data then return send_late(conn, session, o.early_data) end
+  return ok, why, code
 end
 
 -- What cannot be verified is no servername.
@@ -95,15 +131,66 @@ function stream:starttls(given)
   return self
 end
 
---- What was agreed on; nil for a stream without TLS.
-function stream:tlsinfo()
+-- The session over a stream; or nil, message, code.
+local function session_of(self)
   if not self:isopen() then return nil, "closed", "ECLOSED" end
   local session = core.session_of(self)
   if not session then return nil, "this stream is not encrypted", "EINVAL" end
-  local info, why, code = tlscore.info(session)
+  return session
+end
+
+--- What was agreed on; nil for a stream without TLS.
+function stream:tlsinfo()
+  local session, why, code = session_of(self)
+  if not session then return nil, why, code end
+  local info
+  info, why, code = tlscore.info(session)
   if not info then return nil, why, code end
   for i, der in ipairs(info.peer) do info.peer[i] = x509.load(der) end
   return info
+end
+
+--- What a client sent before its handshake was over, or nil: whoever recorded
+-- it may have sent it once more.
+function stream:tlsearlydata()
+  local session, why, code = session_of(self)
+  if not session then return nil, why, code end
+  return tlscore.earlydata(session)
+end
+
+--- Keying material of both ends, for a label and a context (RFC 5705).
+function stream:tlsexport(label, length, context)
+  args.argument(label, "string", 1, 2)
+  args.argument(length, "count", 2, 2)
+  if length > MOST_EXPORTED then error("bad argument #2 (more than 4096 bytes)", 2) end
+  if context ~= nil then args.argument(context, "string", 3, 2) end
+  local session, why, code = session_of(self)
+  if not session then return nil, why, code end
+  return tlscore.export(session, label, length, context)
+end
+
+local bindings <const> = { ["tls-exporter"] = true, ["tls-server-end-point"] = true, ["tls-unique"] = true }
+
+--- What ties an authentication to this connection (RFC 5929, RFC 9266).
+function stream:tlsbinding(kind)
+  kind = kind or "tls-exporter"
+  if not bindings[kind] then
+    error("bad argument #1 (\"tls-exporter\", \"tls-server-end-point\" or \"tls-unique\" expected)", 2)
+  end
+  local session, why, code = session_of(self)
+  if not session then return nil, why, code end
+  return tlscore.binding(session, kind)
+end
+
+--- New keys for what is sent from now on; both: and for what is received.
+function stream:tlsrekey(both)
+  if both ~= nil then args.argument(both, "boolean", 1, 2) end
+  local session, why, code = session_of(self)
+  if not session then return nil, why, code end
+  local ok
+  ok, why, code = tlscore.rekey(session, both or false)
+  if not ok then return nil, why, code end
+  return self:flush()
 end
 
 -- ---- servers ----

@@ -5,6 +5,8 @@
 
 #include "lua/tls/ltls.h"
 #include "tls/context.h"
+#include "tls/early.h"
+#include "tls/ocsp.h"
 #include "tls/session.h"
 
 #define CONTEXT_CLASS "neap.tls.context"
@@ -122,6 +124,25 @@ static int l_name(lua_State *L) {
     "sni");
 }
 
+/* asknames(context): a server's handshakes pause */
+static int l_asknames(lua_State *L) {
+  tls_context_asknames(ltls_context(L, 1));
+  return ltls_done(L, 0, NULL);
+}
+
+/* maxearly(context, bytes) */
+static int l_maxearly(lua_State *L) {
+  lua_Integer most = luaL_checkinteger(L, 2);
+  return ltls_done(L, tls_context_early(ltls_context(L, 1), (uint32_t)most),
+                   "max_early_data");
+}
+
+/* kernel(context): it may encrypt */
+static int l_kernel(lua_State *L) {
+  ltls_context(L, 1)->ktls = true;
+  return ltls_done(L, 0, NULL);
+}
+
 /* verify(context, a server's certificate, its name, what a server asks clients
  * for: nil, "request", "require", depth) */
 static int l_verify(lua_State *L) {
@@ -150,6 +171,23 @@ static int l_pin(lua_State *L) {
   return ltls_done(L, 0, NULL);
 }
 
+/* staple(context, DER): of a server, after its certificates */
+static int l_staple(lua_State *L) {
+  size_t len;
+  const char *der = luaL_checklstring(L, 2, &len), *why;
+  if (tls_ocsp_staple(ltls_context(L, 1), der, len, &why) < 0)
+    return ltls_fail(L, "ETLS", "ocsp: %s", why);
+  return ltls_done(L, 0, NULL);
+}
+
+/* ocsp(context, whether a client asks for a response, and requires it) */
+static int l_ocsp(lua_State *L) {
+  ltls_context(L, 1)->ocsp = !lua_toboolean(L, 2)  ? TLS_OCSP_SILENT
+                             : lua_toboolean(L, 3) ? TLS_OCSP_REQUIRES
+                                                   : TLS_OCSP_ASKS;
+  return ltls_done(L, 0, NULL);
+}
+
 void ltls_open_context(lua_State *L) {
   static const luaL_Reg meta[] = {
     {"__gc", context_gc},
@@ -168,8 +206,13 @@ void ltls_open_context(lua_State *L) {
     {"groups",       l_groups      },
     {"alpn",         l_alpn        },
     {"name",         l_name        },
+    {"asknames",     l_asknames    },
+    {"maxearly",     l_maxearly    },
+    {"kernel",       l_kernel      },
     {"verify",       l_verify      },
     {"pin",          l_pin         },
+    {"staple",       l_staple      },
+    {"ocsp",         l_ocsp        },
     {NULL,           NULL          }
   };
   ltls_class(L, CONTEXT_CLASS, meta, NULL);

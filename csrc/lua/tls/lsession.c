@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "lua/tls/ltls.h"
+#include "tls/bio.h"
 #include "tls/context.h"
+#include "tls/early.h"
+#include "tls/extra.h"
 #include "tls/session.h"
 
 #define SESSION_CLASS "neap.tls.session"
@@ -18,13 +21,108 @@ static int l_session(lua_State *L) {
   bool server = lua_toboolean(L, 2);
   const char *name = luaL_optstring(L, 3, NULL);
   const char *sni = luaL_optstring(L, 4, NULL), *why;
-  struct tls_session *s = lua_newuserdatauv(L, sizeof *s, 1);
+  struct tls_session *s = lua_newuserdatauv(L, sizeof *s, 2);
   memset(s, 0, sizeof *s);
   luaL_setmetatable(L, SESSION_CLASS);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   if (tls_session_open(s, c, server, name, sni, &why) < 0)
     return ltls_fail(L, "EINVAL", "tls: %s", why);
+  return 1;
+}
+
+/* ---- whom a ClientHello is for ---- */
+
+/* asked(session): the name in it, or nil */
+static int l_asked(lua_State *L) {
+  lua_pushstring(L, check_session(L, 1)->asked);
+  return 1;
+}
+
+/* answer(session, context): or nil, then the handshake is refused */
+static int l_answer(lua_State *L) {
+  struct tls_session *s = check_session(L, 1);
+  s->answer = lua_isnoneornil(L, 2) ? NULL : ltls_context(L, 2);
+  s->answered = true;
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, 2);
+  return 0;
+}
+
+/* ---- early data ---- */
+
+/* early(session, bytes): a client's; without any, a server's */
+static int l_early(lua_State *L) {
+  struct tls_session *s = check_session(L, 1);
+  size_t len;
+  const char *data = luaL_optlstring(L, 2, NULL, &len);
+  int err = data != NULL ? tls_early_send(s, data, len) : tls_early_accept(s);
+  if (err < 0)
+    return ltls_fail(L, "ENOMEM", "early data: out of memory");
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* earlydata(session): what a server was sent, or nil */
+static int l_earlydata(lua_State *L) {
+  struct tls_session *s = check_session(L, 1);
+  if (s->early == NULL || s->ssl == NULL || !SSL_is_server(s->ssl) ||
+      SSL_get_early_data_status(s->ssl) != SSL_EARLY_DATA_ACCEPTED)
+    return 0;
+  lua_pushlstring(L, s->early->data, s->early->len);
+  return 1;
+}
+
+/* ---- what it gives beside bytes ---- */
+
+static struct tls_session *check_done(lua_State *L, int arg) {
+  struct tls_session *s = check_session(L, arg);
+  return s->ssl != NULL && s->done ? s : NULL;
+}
+
+/* export(session, label, length, context) */
+static int l_export(lua_State *L) {
+  struct tls_session *s = check_done(L, 1);
+  size_t labellen, contextlen = 0;
+  const char *label = luaL_checklstring(L, 2, &labellen);
+  lua_Integer len = luaL_checkinteger(L, 3);
+  const char *context = luaL_optlstring(L, 4, NULL, &contextlen);
+  char out[TLS_MAXEXPORT];
+  luaL_argcheck(L, len > 0 && len <= TLS_MAXEXPORT, 3, "length out of range");
+  if (s == NULL)
+    return ltls_fail(L, "ECLOSED", "closed");
+  if (tls_export(s, label, labellen, context, contextlen, out, (size_t)len) < 0)
+    return ltls_done(L, -1, "tlsexport");
+  lua_pushlstring(L, out, (size_t)len);
+  return 1;
+}
+
+/* binding(session, kind) */
+static int l_binding(lua_State *L) {
+  static const char *const kinds[] = {"tls-exporter", "tls-server-end-point",
+                                      "tls-unique", NULL};
+  struct tls_session *s = check_done(L, 1);
+  const char *kind = kinds[luaL_checkoption(L, 2, NULL, kinds)], *why;
+  unsigned char out[TLS_MAXBINDING];
+  int n;
+  if (s == NULL)
+    return ltls_fail(L, "ECLOSED", "closed");
+  n = tls_binding(s, kind, out, &why);
+  if (n < 0)
+    return ltls_fail(L, "ENOTSUP", "tlsbinding: %s", why);
+  lua_pushlstring(L, (const char *)out, (size_t)n);
+  return 1;
+}
+
+/* rekey(session, whether the peer is asked to, too) */
+static int l_rekey(lua_State *L) {
+  struct tls_session *s = check_done(L, 1);
+  const char *why;
+  if (s == NULL)
+    return ltls_fail(L, "ECLOSED", "closed");
+  if (tls_rekey(s, lua_toboolean(L, 2), &why) < 0)
+    return ltls_fail(L, "ENOTSUP", "tlsrekey: %s", why);
+  lua_pushboolean(L, 1);
   return 1;
 }
 
@@ -69,6 +167,28 @@ static void set_peer(lua_State *L, SSL *ssl) {
   lua_setfield(L, -2, "peer");
 }
 
+/* What became of early data that was sent, or asked for. */
+static void set_early(lua_State *L, const struct tls_session *s) {
+  int status = SSL_get_early_data_status(s->ssl);
+  if (s->early == NULL)
+    return;
+  set_string(L, "early_data",
+             status == SSL_EARLY_DATA_ACCEPTED   ? "accepted"
+             : status == SSL_EARLY_DATA_REJECTED ? "rejected"
+                                                 : NULL);
+}
+
+static void set_kernel(lua_State *L, const struct tls_session *s) {
+  BIO *bio = SSL_get_wbio(s->ssl);
+  bool sends = tls_bio_kernelsends(bio), receives = tls_bio_kernelreceives(bio);
+  if (s->context->ktls)
+    set_string(L, "ktls",
+               sends && receives ? "both"
+               : sends           ? "send"
+               : receives        ? "receive"
+                                 : "none");
+}
+
 static int l_info(lua_State *L) {
   struct tls_session *s = check_session(L, 1);
   if (s->ssl == NULL || !s->done)
@@ -80,8 +200,11 @@ static int l_info(lua_State *L) {
              SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name));
   set_string(L, "group",
              OBJ_nid2sn((int)SSL_get_negotiated_group(s->ssl) & 0xffff));
+  set_string(L, "ocsp", s->vouched ? "good" : NULL);
   set_alpn(L, s->ssl);
   set_peer(L, s->ssl);
+  set_early(L, s);
+  set_kernel(L, s);
   lua_pushboolean(L, SSL_session_reused(s->ssl));
   lua_setfield(L, -2, "resumed");
   return 1;
@@ -93,9 +216,16 @@ void ltls_open_session(lua_State *L) {
     {NULL,   NULL      }
   };
   static const luaL_Reg functions[] = {
-    {"session", l_session},
-    {"info",    l_info   },
-    {NULL,      NULL     }
+    {"session",   l_session  },
+    {"info",      l_info     },
+    {"asked",     l_asked    },
+    {"answer",    l_answer   },
+    {"early",     l_early    },
+    {"earlydata", l_earlydata},
+    {"export",    l_export   },
+    {"binding",   l_binding  },
+    {"rekey",     l_rekey    },
+    {NULL,        NULL       }
   };
   ltls_class(L, SESSION_CLASS, meta, NULL);
   luaL_setfuncs(L, functions, 0);

@@ -14,7 +14,8 @@ local VERSIONS <const> = { ["1.2"] = 0x0303, ["1.3"] = 0x0304 }
 M.options = {
   cert = "pems", key = "pems", passphrase = "passphrase", ca = "string", ca_only = "boolean", crl = "string",
   min_version = "string", max_version = "string", ciphers = "string", ciphersuites = "string", groups = "string",
-  alpn = "table", client_certificates = "string", depth = "natural", sni = "table", pins = "table",
+  alpn = "table", client_certificates = "string", depth = "natural", sni = "names", pins = "table",
+  ocsp = "fd", ktls = "boolean", max_early_data = "buffer",
   insecure_no_verify = "boolean", insecure_no_verify_name = "boolean",
 }
 
@@ -97,11 +98,22 @@ function parts.alpn(context, o)
 end
 
 function parts.sni(context, o)
+  if type(o.sni) == "function" then return tlscore.asknames(context) end
   for name, other in pairs(o.sni or {}) do
     local ok, why, code = tlscore.name(context, name, other)
     if not ok then return nil, why, code end
   end
   return true
+end
+
+function parts.early(context, o)
+  if not o.max_early_data then return true end
+  return tlscore.maxearly(context, o.max_early_data)
+end
+
+function parts.kernel(context, o)
+  if not o.ktls then return true end
+  return tlscore.kernel(context)
 end
 
 -- Of a pin as people write it: "sha256//" and base64, or base64, or bytes.
@@ -135,9 +147,37 @@ function parts.verify(context, o)
     o.depth)
 end
 
+-- DER holds a NUL, a path never does. Nothing where a function has nothing.
+local function response(source)
+  local why, code
+  if type(source) == "function" then source, why, code = source() end
+  if source == nil then return nil, why and "ocsp: " .. tostring(why), code end
+  if type(source) ~= "string" then error("option 'ocsp' returned no string", 0) end
+  if source:find("\0", 1, true) then return source end
+  return read(source, "ocsp")
+end
+
+-- A client's word, or a server's responses, in any order.
+function parts.ocsp(context, o)
+  local said = o.ocsp
+  if said == nil then said = true end
+  if type(said) == "boolean" or said == "require" then
+    return tlscore.ocsp(context, said and true, said == "require")
+  end
+  for _, source in ipairs(list(said)) do
+    local der, why, code = response(source)
+    if why then return nil, why, code end
+    local ok = true
+    if der then ok, why, code = tlscore.staple(context, der) end
+    if not ok then return nil, why, code end
+  end
+  return true
+end
+
 -- In this order.
 local order <const> = {
-  "versions", "ciphers", "ciphersuites", "groups", "trust", "crl", "certificates", "alpn", "sni", "pins", "verify",
+  "versions", "ciphers", "ciphersuites", "groups", "trust", "crl", "certificates", "ocsp", "alpn", "sni", "pins",
+  "early", "kernel", "verify",
 }
 
 local function build(o)
@@ -172,9 +212,14 @@ local function check_values(o, level)
       error("option 'alpn' must be a list of names of 1 to 255 bytes", level + 1)
     end
   end
-  for name, other in pairs(o.sni or {}) do
+  for name, other in pairs(type(o.sni) == "table" and o.sni or {}) do
     if type(name) ~= "string" or not M.is(other) then
       error("option 'sni' must be a table of names and contexts", level + 1)
+    end
+  end
+  for _, source in ipairs(list(o.ocsp)) do
+    if type(source) ~= "string" and type(source) ~= "function" and type(o.ocsp) ~= "boolean" then
+      error("option 'ocsp' must be a boolean, \"require\", DER, a path, a function, or a list of those", level + 1)
     end
   end
   for _, pin in ipairs(o.pins or {}) do
