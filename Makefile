@@ -37,6 +37,19 @@ PCAP_NOTE = $(shell v=$$($(PKG_CONFIG) --modversion libpcap 2>/dev/null) && \
   echo "libpcap $$v found" || echo "libpcap not found: filters are not compiled")
 PCAP := $(shell $(PKG_CONFIG) --exists libpcap 2>/dev/null && echo yes)
 
+# neap/idncore.so likewise, for libidn2.
+IDN_NOTE = $(shell v=$$($(PKG_CONFIG) --modversion libidn2 2>/dev/null) && \
+  echo "libidn2 $$v found" || echo "libidn2 not found: names must be ASCII")
+IDN := $(shell $(PKG_CONFIG) --exists libidn2 2>/dev/null && echo yes)
+
+# neap/zcore.so likewise, for zlib; with libbrotlidec and libzstd it decodes
+# what they do, too.
+Z_NOTE = $(shell v=$$($(PKG_CONFIG) --modversion zlib 2>/dev/null) && \
+  echo "zlib $$v found$(Z_MORE:%=, %)" || echo "zlib not found: HTTP bodies are not compressed")
+Z := $(shell $(PKG_CONFIG) --exists zlib 2>/dev/null && echo yes)
+Z_MORE := $(shell for p in libbrotlidec libzstd; do \
+  $(PKG_CONFIG) --exists $$p 2>/dev/null && echo $$p; done)
+
 # A thread of ours may outlive the Lua state, and OpenSSL knows functions of
 # ours: their code must stay mapped.
 NODELETE = $(shell t=$$(mktemp) && \
@@ -65,16 +78,22 @@ WRAPS := $(if $(WRAP),$(WRAPPED:%=-Wl$(comma)--wrap=%))
 SOURCES := $(sort $(wildcard $(addprefix csrc/,base/*.c sys/*.c loop/*.c \
   io/*.c lua/*.c)))
 OBJECTS := $(SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
-BELOW_LUA = $(filter-out $(BUILD)/obj/lua/%,$(OBJECTS) $(call PART_OBJECTS,wire))
+BELOW_LUA = $(filter-out $(BUILD)/obj/lua/%,$(OBJECTS) $(foreach p,wire http,$(call PART_OBJECTS,$(p))))
 UNITS := $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(wildcard test/unit/*.c))
 HOSTS := $(patsubst examples/%.c,$(BUILD)/examples/%,$(wildcard examples/*.c))
 CORE := $(BUILD)/neap/core.so
 
 # Objects of their own, which need no symbol of the core: neap/NAMEcore.so is
 # made of csrc/NAME and csrc/lua/NAME, and is loaded only when its module is.
-PARTS := wire $(if $(PCAP),filter) $(if $(TLS),tls)
+PARTS := wire http $(if $(Z),z) $(if $(PCAP),filter) $(if $(IDN),idn) $(if $(TLS),tls)
 FLAGS_filter = $(shell $(PKG_CONFIG) --cflags libpcap)
 LIBS_filter = $(shell $(PKG_CONFIG) --libs libpcap)
+FLAGS_idn = $(shell $(PKG_CONFIG) --cflags libidn2)
+LIBS_idn = $(shell $(PKG_CONFIG) --libs libidn2)
+FLAGS_z = $(shell $(PKG_CONFIG) --cflags zlib $(Z_MORE)) \
+  $(if $(filter libbrotlidec,$(Z_MORE)),-DNEAP_BROTLI) \
+  $(if $(filter libzstd,$(Z_MORE)),-DNEAP_ZSTD)
+LIBS_z = $(shell $(PKG_CONFIG) --libs zlib $(Z_MORE))
 FLAGS_tls = $(shell $(PKG_CONFIG) --cflags openssl)
 LIBS_tls = $(shell $(PKG_CONFIG) --libs openssl) $(NODELETE)
 PART_SOURCES = $(sort $(wildcard $(addprefix csrc/,$(1)/*.c lua/$(1)/*.c)))
@@ -90,8 +109,8 @@ RUN = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 NEAP_BUILD='$(BUILD)' \
 SAY = $(if $(V),,@echo "  $(1)";)
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all run test check lint asan gc oom fuzz bench install clean help \
-  tour suite sweep damage figures hosts FORCE
+.PHONY: all run test check lint asan gc oom fuzz vm bench install clean help \
+  tour suite sweep damage machine figures hosts FORCE
 
 all: $(MODULES) ## build the module into build/
 
@@ -127,6 +146,10 @@ fuzz: ## FUZZ damaged packets (a million) for neap.wire, sanitized
 	@.ci/deps build run
 	@$(MAKE) damage BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS=-O1
 
+vm: ## what needs a kernel with kTLS, in one that is booted for it
+	@.ci/deps build run vm
+	@$(MAKE) machine
+
 bench: ## the benchmark against C and the peers
 	@.ci/deps build run bench
 	@$(MAKE) figures
@@ -147,6 +170,8 @@ help: ## this list
 	@echo 'Lua:      $(LUA), $(or $(LUA_CFLAGS),no headers found)'
 	@echo 'TLS:      $(TLS_NOTE)'
 	@echo 'filters:  $(PCAP_NOTE)'
+	@echo 'names:    $(IDN_NOTE)'
+	@echo 'bodies:   $(Z_NOTE)'
 
 # What the targets above do once their needs are there.
 
@@ -163,6 +188,9 @@ damage: all
 	@$(RUN) LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  $(LUA) test/fuzz/wire.lua $(FUZZ)
+
+machine: all
+	@$(RUN) test/vm/boot test/vm/*.lua
 
 figures: all
 	@$(RUN) CC='$(CC)' $(LUA) bench/run $(BENCH)
@@ -209,8 +237,8 @@ $(BUILD)/probe.so: test/probe.c $(BUILD)/flags
 # Changes when the flags do, so that no object of other flags is left over.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(FLAGS) $(LUA_INCDIR) $(WRAPS)' | cmp -s - $@ || \
-	  echo '$(CC) $(FLAGS) $(LUA_INCDIR) $(WRAPS)' >$@
+	@echo '$(CC) $(FLAGS) $(LUA_INCDIR) $(WRAPS) $(Z_MORE)' | cmp -s - $@ || \
+	  echo '$(CC) $(FLAGS) $(LUA_INCDIR) $(WRAPS) $(Z_MORE)' >$@
 
 # An object that lost its source must not stay in the module.
 $(CORE): $(BUILD)/sources

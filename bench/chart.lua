@@ -8,7 +8,7 @@ local BAR, STEP, GAP, TOP = 9, 12, 12, 44
 
 local colours = {
   neap = "#2f81f7", luv = "#a371f7", cqueues = "#3fb950",
-  copas = "#d29922", luasocket = "#f778ba",
+  copas = "#d29922", luasocket = "#f778ba", Node = "#8b949e",
 }
 
 -- Grey that reads on white and on black, and better where the theme is known.

@@ -16,9 +16,7 @@ struct conn {
 
 static char block[BLOCK];
 
-/* The same congestion control everywhere: acknowledgements are handled on the
- * program's time, and a system that paces (bbr) would make that vary. */
-static int steady(int fd) {
+int steady(int fd) {
   static const char plain[] = "reno";
   setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1);
   return fd;
@@ -167,8 +165,7 @@ static void run_exchange(void) {
 
 /* -- memory -------------------------------------------------------------- */
 
-/* As many descriptors as both sides need, or as many as we are allowed. */
-static void raise_limit(void) {
+void raise_limit(void) {
   struct rlimit limit;
   rlim_t need = (rlim_t)want.count + 64;
   must(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
@@ -306,18 +303,26 @@ static const struct mode {
   const char *name;
   void (*run)(void);
 } modes[] = {
-  {"echo",      run_echo     },
-  {"sink",      run_sink     },
-  {"exchange",  run_exchange },
-  {"idle",      run_idle     },
-  {"client",    run_client   },
-  {"source",    run_source   },
-  {"start",     run_start    },
-  {"self",      run_self     },
-  {"datagrams", run_datagrams},
-  {"flood",     run_flood    },
-  {"drain",     run_drain    },
-  {"frames",    run_frames   },
+  {"echo",        run_echo       },
+  {"sink",        run_sink       },
+  {"exchange",    run_exchange   },
+  {"idle",        run_idle       },
+  {"client",      run_client     },
+  {"source",      run_source     },
+  {"start",       run_start      },
+  {"self",        run_self       },
+  {"datagrams",   run_datagrams  },
+  {"flood",       run_flood      },
+  {"drain",       run_drain      },
+  {"frames",      run_frames     },
+#ifdef BENCH_TLS
+  {"tls-echo",    run_tls_echo   },
+  {"tls-sink",    run_tls_sink   },
+  {"tls-source",  run_tls_source },
+  {"tls-full",    run_tls_full   },
+  {"tls-resumed", run_tls_resumed},
+  {"tls-idle",    run_tls_idle   },
+#endif
 };
 
 static const struct mode *find_mode(const char *name) {

@@ -25,11 +25,27 @@ void meter_begin(void);
 /* True when the window is over, and what it held is printed. */
 int meter_over(double done);
 
+/* The same congestion control everywhere: acknowledgements are handled on the
+ * program's time, and a system that paces (bbr) would make that vary. */
+int steady(int fd);
+
+/* As many descriptors as both sides need, or as many as we are allowed. */
+void raise_limit(void);
+
 /* Datagrams and packets (load_message.c): each echoed; as many as there is
  * time for, to a program and from one; frames on a wire of their own. */
 void run_datagrams(void);
 void run_flood(void);
 void run_drain(void);
 void run_frames(void);
+
+/* TLS (load_tls.c): messages echoed, bulk to a server and from one, handshakes
+ * from scratch and resumed, connections that fall silent. */
+void run_tls_echo(void);
+void run_tls_sink(void);
+void run_tls_source(void);
+void run_tls_full(void);
+void run_tls_resumed(void);
+void run_tls_idle(void);
 
 #endif

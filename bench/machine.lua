@@ -33,6 +33,7 @@ function machine.describe(programs)
     { "compiler", (output((os.getenv("CC") or "cc") .. " --version") or "?") .. ", -O2" },
     { "congestion control",
       (read("/proc/sys/net/ipv4/tcp_congestion_control"):gsub("\n", "")) },
+    { "OpenSSL", output("pkg-config --modversion openssl") or "not found" },
     { "load before", read("/proc/loadavg"):match("^%S+ %S+ %S+") or "?" },
   }
   local seen = {}
@@ -41,9 +42,10 @@ function machine.describe(programs)
       seen[program.lua] = true
       list[#list + 1] = { program.lua, output(program.lua .. " -v 2>&1"):match("Lua %S+") }
     end
-    if program.package then
-      local version = output(("dpkg-query -W -f '${Version}' %s"):format(program.package))
-      list[#list + 1] = { program.package, version or "not from a package" }
+    if program.version then list[#list + 1] = { program.name, output(program.version) } end
+    for _, package in ipairs { program.package or false, program.tls_package or false } do
+      local version = package and output(("dpkg-query -W -f '${Version}' %s"):format(package))
+      if package then list[#list + 1] = { package, version or "not from a package" } end
     end
   end
   return list

@@ -11,6 +11,9 @@ local bench = { here = here }
 bench.count = tonumber(os.getenv "BENCH_COUNT")
 bench.seconds = tonumber(os.getenv "BENCH_SECONDS")
 
+-- A server's certificate and its key: files of PEM.
+bench.certificate, bench.key = os.getenv "BENCH_CERT", os.getenv "BENCH_KEY"
+
 -- A library that has a better one puts it here.
 bench.now = os.clock
 

@@ -1,15 +1,16 @@
 -- Says in which part of a program its CPU time goes, for rows that miss their
--- goal: kernel, C library, Lua, the module.
+-- goal: kernel, C library, Lua, OpenSSL, the module.
 -- SPDX-License-Identifier: MIT
 
 local profile = {}
 
-profile.parts = { "kernel", "libc", "Lua", "module", "other" }
+profile.parts = { "kernel", "libc", "Lua", "OpenSSL", "module", "other" }
 
 local function part_of(object)
   if object:find("kernel", 1, true) then return "kernel" end
   if object:find("^libc") then return "libc" end
   if object:find("^lua") or object:find("^liblua5.%d.so") then return "Lua" end
+  if object:find("^libssl") or object:find("^libcrypto") then return "OpenSSL" end
   if object:find("%.so") or object == "reference" then return "module" end
   return "other"
 end

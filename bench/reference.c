@@ -190,5 +190,9 @@ int main(int argc, char **argv) {
     return lines(port), 0;
   if (message_role(role, size, port))
     return 0;
+#ifdef BENCH_TLS
+  if (tls_role(role, size, port))
+    return 0;
+#endif
   return fprintf(stderr, "no role %s\n", role), 2;
 }

@@ -9,4 +9,7 @@
  * none of this name. */
 int message_role(const char *role, size_t size, int port);
 
+/* The same of TLS (reference_tls.c, built where OpenSSL is found). */
+int tls_role(const char *role, size_t size, int port);
+
 #endif

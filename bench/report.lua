@@ -186,8 +186,8 @@ local function notes(run)
         list[#list + 1] = ("failed %s, %s: %s"):format(program.name, row.title, cell.failure)
       elseif row.kind == "bytes" and #cell.results > 0 then
         local n = cell.results[1].ops
-        if n ~= 10000 then
-          list[#list + 1] = ("%s held %d idle connections, not 10000"):format(program.name, n)
+        if n ~= row.load[3] then
+          list[#list + 1] = ("%s held %d idle connections, not %d"):format(program.name, n, row.load[3])
         end
       end
     end

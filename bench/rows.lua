@@ -7,6 +7,7 @@ local rows = {}
 -- (`base`: of that program; by = "rate": its operations in a second over C's);
 -- the others are what they are called, and less is better.
 -- `goal` and `wish` are for neap, `about` is what the goal once came to. `load` drives the program in its `role`.
+-- `tls` rows need OpenSSL. `require` names what of the program is loaded.
 
 rows.list = {
   { id = "echo-1", title = "echo of 64 B, 1 connection",
@@ -60,11 +61,31 @@ rows.list = {
   { id = "decode", title = "decode Ethernet, IPv4, TCP",
     kind = "ratio", base = "scapy", goal = 30,
     load = { "self" }, role = "decode" },
+  { id = "tls-echo", title = "TLS 1.3 echo of 64 B, 64 connections",
+    kind = "ratio", goal = .95, tls = true,
+    load = { "tls-echo", "-c", 64 }, role = "tls_echo", size = 64 },
+  { id = "tls-bulk", title = "TLS 1.3, receive only, 64 KiB",
+    kind = "ratio", goal = .95, tls = true,
+    load = { "tls-sink" }, role = "tls_sink", size = 65536 },
+  { id = "tls-send", title = "TLS 1.3, send only, 64 KiB",
+    kind = "ratio", goal = .95, tls = true,
+    load = { "tls-source" }, role = "tls_source", size = 65536 },
+  { id = "tls-full", title = "TLS 1.3, accept + handshake + close",
+    kind = "ratio", goal = .97, tls = true,
+    load = { "tls-full", "-c", 16 }, role = "tls_accept", size = 64 },
+  { id = "tls-resumed", title = "the same, resumed",
+    kind = "ratio", goal = .97, tls = true,
+    load = { "tls-resumed", "-c", 16 }, role = "tls_accept", size = 64 },
   { id = "memory", title = "memory of an idle connection",
     kind = "bytes", goal = 1600,
     load = { "idle", "-c", 10000 }, role = "echo", size = 64 },
+  { id = "tls-memory", title = "memory of an idle TLS connection",
+    kind = "bytes", goal = 17000, tls = true,
+    load = { "tls-idle", "-c", 4000 }, role = "tls_echo", size = 64 },
   { id = "require", title = "require, over bare Lua",
-    kind = "ms", goal = .5, load = { "start", "-c", 40 } },
+    kind = "ms", goal = .5, load = { "start", "-c", 40 }, require = "require" },
+  { id = "tls-require", title = "require with TLS, over bare Lua",
+    kind = "ms", goal = 2, tls = true, load = { "start", "-c", 40 }, require = "tls" },
   { id = "calls", title = "system calls for an echo, 64 connections",
     kind = "calls", goal = 2.05,
     load = { "echo", "-c", 64, "-x" }, role = "echo", size = 64 },
@@ -81,26 +102,32 @@ rows.list = {
 
 local servers = "echo sink exchange pingpong lines"
 local datagrams = "udp_echo udp_receive udp_apart udp_send udp_segments"
+local secured = "tls_echo tls_sink tls_source tls_accept"
 
--- `require` is what a program that wants TCP loads. `package` is Debian's
--- name, for the version. `idle` is how many idle connections it can hold.
+-- `require` is what a program that wants TCP loads, `tls` one that wants TLS.
+-- `package` is Debian's name, for the version. `idle` is how many idle connections it can hold.
 -- `base` says that it only stands in C's place, in rows that name it.
 rows.programs = {
-  { name = "C", roles = table.concat({ servers, datagrams, "capture" }, " ") },
+  { name = "C", roles = table.concat({ servers, datagrams, secured, "capture" }, " ") },
   { name = "scapy", base = true, package = "python3-scapy", roles = "decode",
     command = { "/usr/bin/python3", "bench/peers/scapy_decode.py" },
     probe = { "/usr/bin/python3", "-c", "import scapy" } },
-  { name = "neap", lua = "lua5.4", require = { "neap", "neap.tcp" },
-    roles = table.concat({ servers, datagrams, "capture decode spawn sleep channel" }, " ") },
+  { name = "neap", lua = "lua5.4", require = { "neap", "neap.tcp" }, tls = { "neap.tls" },
+    roles = table.concat({ servers, datagrams, secured, "capture decode spawn sleep channel" }, " ") },
   { name = "luv", lua = "lua5.4", require = { "luv" }, package = "lua-luv",
     roles = servers .. " " .. datagrams },
   { name = "cqueues", lua = "lua5.4", package = "lua-cqueues",
     require = { "cqueues", "cqueues.socket" },
-    roles = servers .. " spawn sleep channel" },
+    tls = { "cqueues", "cqueues.socket", "openssl.ssl.context" }, tls_package = "lua-luaossl",
+    roles = table.concat({ servers, secured, "spawn sleep channel" }, " ") },
   { name = "copas", lua = "lua5.1", require = { "copas" },
-    package = "lua-copas", roles = servers .. " " .. datagrams, idle = 1000 },
+    tls = { "copas", "ssl" }, tls_package = "lua-sec", package = "lua-copas",
+    roles = table.concat({ servers, datagrams, secured }, " "), idle = 1000 },
   { name = "luasocket", lua = "lua5.4", require = { "socket" },
     package = "lua-socket", roles = "pingpong lines udp_receive udp_apart udp_send udp_segments" },
+  { name = "Node", command = { "node", "bench/peers/node.mjs" },
+    probe = { "node", "--version" }, roles = secured,
+    version = [[node -p 'process.version + ", OpenSSL " + process.versions.openssl']] },
 }
 
 return rows

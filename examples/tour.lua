@@ -197,7 +197,34 @@ local function unix_datagrams()
   say("%q from process %d: %q", data, info.credentials.pid, assert(copy:read "a"))
 end
 
--- ---- 9. with privilege ----
+-- ---- 9. TLS ----
+
+local function hello_over_tls(tls, port, options)
+  local conn <close>, why = tls.connect("127.0.0.1", port, options)
+  if not conn then return why end
+  local info <const> = conn:tlsinfo()
+  return ("%q over %s with %s"):format(assert(conn:read "l"), info.version, info.cipher)
+end
+
+local function secrets()
+  stop "9. TLS: a certificate made on the spot, and who believes it"
+  local found, tls = pcall(require, "neap.tls")
+  if not found then return say("skipped: %s", (tls:match "[^\n]+")) end
+  local x509 <const> = require "neap.x509"
+  local key <const> = x509.key()
+  local cert <const> = assert(x509.make { subject = "CN=tour", names = { "tour.example" }, key = key })
+  local listener <const> = assert(tls.listen("127.0.0.1", 0, { cert = cert:pem(), key = key:pem(), timeout = 3 }))
+  local _, port = listener:getsockname()
+  local server <const> = neap.spawn(listener.serve, listener, function(conn) conn:write "high water at six\n" end)
+  local believing <const> = { ca = cert:pem(), servername = "tour.example", timeout = 3 }
+  say("who was given it: %s", hello_over_tls(tls, port, believing))
+  say("who wants another: %s", hello_over_tls(tls, port, { ca = cert:pem(), timeout = 3 }))
+  say("who knows nothing: %s", hello_over_tls(tls, port, { servername = "tour.example", timeout = 3 }))
+  assert(listener:stop(1))
+  assert(server:join())
+end
+
+-- ---- 10. with privilege ----
 
 local PROTOCOL <const>, ETHERTYPE <const> = 253, 0x88b5 -- for experiments
 
@@ -236,7 +263,7 @@ local refusals <const> = { "Operation not permitted", "Permission denied", "No s
   "not supported" }
 
 local function privileged()
-  stop "9. below UDP: what needs root"
+  stop "10. below UDP: what needs root"
   for _, try in ipairs { { "raw", raw_ip }, { "packet", frames }, { "tun", tunnel } } do
     local name, fn = try[1], try[2]
     local ok, why = pcall(fn)
@@ -247,7 +274,7 @@ local function privileged()
   end
 end
 
--- ---- 10. how fast ----
+-- ---- 11. how fast ----
 
 local function round_trips(port, seconds)
   local conn <close> = assert(tcp.connect("127.0.0.1", port))
@@ -277,7 +304,7 @@ local function bulk(port, seconds)
 end
 
 local function speed(port)
-  stop "10. how fast, client and server being this one process"
+  stop "11. how fast, client and server being this one process"
   local trips, bytes = round_trips(port, 0.4), bulk(port, 0.4)
   say("throughput: %.0f round trips of 64 bytes/s, %.0f MB/s there and back",
     trips, bytes / 1e6)
@@ -298,6 +325,7 @@ local function tour()
   multicast()
   errors()
   unix_datagrams()
+  secrets()
   privileged()
   speed(port)
   assert(listener:stop(1))

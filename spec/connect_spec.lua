@@ -1,5 +1,6 @@
---- neap.connect and neap.listen by URL: the scheme of UDP. (tcp_spec and
--- unix_spec have theirs.)
+--- neap.connect and neap.listen by URL: the schemes of UDP and TLS. (tcp_spec
+-- and unix_spec have theirs.)
+local certs <const> = require "support.certs"
 local helper <const> = require "support.helper"
 local neap <const> = require "neap"
 
@@ -46,7 +47,7 @@ describe("a URL of udp", function()
       assert.raises("bad argument #1", neap.listen, wrong)
     end
     assert.raises("is no udp://host:port", neap.listen, "udp://nothing")
-    assert.raises("the schemes are tcp, udp and unix", neap.listen, "gopher://x:70")
+    assert.raises("the schemes are tcp, udp, tls, dtls and unix", neap.listen, "gopher://x:70")
     assert.raises("port must be in", neap.connect, "udp://127.0.0.1:70000")
     assert.raises("port must be in", neap.connect, "udp://127.0.0.1:0")
     assert.raises("unknown option 'backlog'", neap.listen, "udp://127.0.0.1:0", { backlog = 5 })
@@ -57,5 +58,27 @@ describe("a URL of udp", function()
     local _, port = sock:getsockname()
     assert.fails("EADDRINUSE", neap.listen(("udp://127.0.0.1:%d"):format(port)))
     assert.fails("EADDRNOTAVAIL", neap.listen "udp://192.0.2.1:0")
+  end)
+end)
+
+describe("a URL of tls", function()
+  it("is a listener whose connections are encrypted, and a stream to it", function()
+    helper.need_program "openssl"
+    in_task(function()
+      local cert <const> = certs.get "good"
+      local server <close> = assert(neap.listen("tls://127.0.0.1:0", { cert = cert.chain, key = cert.key }))
+      local _, port = server:getsockname()
+      local served <close> = neap.spawn(function()
+        return server:serve(function(conn) conn:write(conn:read() .. "\n") end)
+      end)
+      local conn <close> = assert(neap.connect(("tls://127.0.0.1:%d"):format(port), {
+        ca = certs.ca(), servername = "good.example", timeout = 5,
+      }))
+      conn:write "by URL\n"
+      assert.equal("by URL", conn:read())
+      assert.raises("is no tls://host:port", neap.listen, "tls://nothing")
+      assert.raises("option 'cert' is missing", neap.listen, "tls://127.0.0.1:0")
+      server:stop(0)
+    end)
   end)
 end)

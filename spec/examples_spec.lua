@@ -94,7 +94,8 @@ describe("examples/tour.lua", function()
       assert.equal("", err)
       assert.equal(0, code)
       for _, text in ipairs { "100 by name and 100 by address", "ETIMEDOUT", "half a line", "the third says goodbye",
-        "hello from the other process", "throughput: ", "tasks left: 0" } do
+        "hello from the other process", "high water at six\" over TLSv1.3", "not for 127.0.0.1",
+        "throughput: ", "tasks left: 0" } do
         assert.is_truthy(out:find(text, 1, true), text)
       end
     end)
@@ -330,6 +331,146 @@ describe("examples/pool.lua", function()
       code, out = run(lua "pool.lua" .. " <" .. list)
       assert.equal(0, code)
       assert.is_truthy(out:find("100 open, 100 not, 20 workers", 1, true), out:sub(-100))
+    end)
+  end)
+end)
+
+local function need_tls() helper.need(pcall(require, "neap.tls"), "needs neap.tls, which is not built") end
+
+describe("examples/tls_server.lua", function()
+  it("makes a certificate, and tls_client.lua tells what it is", function()
+    need_tls()
+    in_task(function()
+      local path <const> = helper.tmpname ".pem"
+      local server <close> = start("exec " .. lua("tls_server.lua", "-w", path, "0"))
+      local port <const> = server:port()
+      local code, out, err = run(lua("tls_client.lua", "-a", path, "-p", "h2,http/1.1", "localhost", port))
+      assert.equal("", err)
+      assert.equal(0, code)
+      for _, text in ipairs { "TLSv1.3, TLS_", ", http/1.1\n", "is believed", "no response was stapled",
+        "subject:     CN=localhost\n", "issuer:      CN=localhost\n", "localhost, ip 127.0.0.1, ip ::1", "29 days left",
+        "ec P-256, signed with ecdsa-with-SHA256" } do
+        assert.is_truthy(out:find(text, 1, true), text .. " in\n" .. out)
+      end
+      assert.equal(read_file(server.out):match "fingerprint (%x+)", out:match "SHA%-256 (%x+)")
+
+      -- whom nobody told to believe it, and who expects another
+      code, out, err = run(lua("tls_client.lua", "127.0.0.1", port))
+      assert.equal(1, code)
+      assert.equal("", out)
+      assert.matches("self%-signed certificate %(certificate of CN=localhost", err)
+      code, out, err = run(lua("tls_client.lua", "-k", "-a", path, "-n", "example.org", "127.0.0.1", port))
+      assert.equal(1, code)
+      assert.matches("the certificate is for localhost, 127%.0%.0%.1.*, not for example%.org", err)
+      assert.matches("NOT believed", out)
+      assert.matches("CN=localhost", out)
+      helper.eventually(function() return select(2, read_file(server.err):gsub("alert", "")) >= 1 end)
+      assert.matches("tls handshake with 127%.0%.0%.1:%d+: ", read_file(server.err))
+
+      server:kill "INT"
+      assert.equal(0, (server:wait()))
+    end)
+  end)
+
+  it("serves a page and an echo, and reads its files again", function()
+    need_tls()
+    in_task(function()
+      local tls <const>, x509 <const> = require "neap.tls", require "neap.x509"
+      local cert_path <const>, key_path <const> = helper.tmpname ".pem", helper.tmpname ".pem"
+      local function renew()
+        local key <const> = x509.key()
+        local made <const> = x509.make { key = key, names = { "localhost" } }
+        for path, text in pairs { [cert_path] = made:pem(), [key_path] = key:pem() } do
+          local file <close> = assert(io.open(path, "w"))
+          file:write(text)
+        end
+        return made:pem()
+      end
+      for _, case in ipairs {
+        { "-c", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+          "^HTTP/1.1 200 OK\r\n.*\r\n\r\nhello\n\nYou came by TLSv1.3" },
+        { "-c", "GET / HTTP/9\r\n\r\n", "^HTTP/1.1 400 Bad Request" },
+        { "-ec", "a\0b\r\n\255", "^a\0b\r\n\255$" },
+      } do
+        local pem = renew()
+        local words <const> = case[1] == "-ec" and { "-e", "-c" } or { "-c" }
+        local server <close> = start("exec " .. lua("tls_server.lua", table.unpack(words), cert_path, "-k", key_path,
+          "127.0.0.1", "0"))
+        local port <const> = server:port()
+        for _ = 1, 2 do
+          local conn <close> = assert(tls.connect("127.0.0.1", port, { ca = pem, servername = "localhost", timeout = 5 }))
+          assert(conn:write(case[2]))
+          if case[1] == "-ec" then assert(conn:shutdown "w") end
+          assert.matches(case[3], conn:read "a")
+          pem = renew()
+          server:kill "HUP"
+          helper.eventually(function()
+            local again <close> = tls.connect("127.0.0.1", port, { ca = pem, servername = "localhost", timeout = 5 })
+            return again
+          end)
+        end
+      end
+    end)
+  end)
+end)
+
+describe("examples/starttls_smtp.lua", function()
+  -- A mail server of few words. injected: what somebody else said with "go
+  -- ahead".
+  local function mail_server(cert, key, injected)
+    return function(conn)
+      conn:write "220-mail.example\r\n220 ESMTP\r\n"
+      local secret = false
+      for line in conn:lines() do
+        local verb <const> = line:match "^%a+"
+        if verb == "EHLO" then
+          conn:write(secret and "250-mail.example\r\n250-SIZE 1000\r\n250 AUTH PLAIN\r\n"
+            or "250-mail.example\r\n250 STARTTLS\r\n")
+        elseif verb == "STARTTLS" then
+          conn:write("220 go ahead\r\n", injected or "")
+          if not conn:starttls { server = true, cert = cert, key = key } then return end
+          secret = true
+        else
+          return conn:write "221 bye\r\n"
+        end
+      end
+    end
+  end
+
+  it("talks to a server before and after, and trusts no other", function()
+    need_tls()
+    in_task(function()
+      local x509 <const> = require "neap.x509"
+      local key <const> = x509.key()
+      local cert <const> = x509.make { key = key, names = { "mail.example" }, subject = "CN=mail.example" }
+      local path <const> = write_file(cert:pem())
+      local cleanup <close>, port = served(mail_server(cert:pem(), key:pem()))
+      local code, out, err = run(lua("starttls_smtp.lua", "-a", path, "-n", "mail.example", "127.0.0.1", port))
+      assert.equal("", err)
+      assert.equal(0, code)
+      for _, text in ipairs { "in the open:\n  < 220-mail.example\n", "> STARTTLS\n  < 220 go ahead\nencrypted, by TLSv1.3",
+        "with CN=mail.example:\n  > EHLO localhost\n", "< 250 AUTH PLAIN\n", "< 221 bye\n" } do
+        assert.is_truthy(out:find(text, 1, true), text .. " in\n" .. out)
+      end
+      code, out, err = run(lua("starttls_smtp.lua", "-a", path, "127.0.0.1", port))
+      assert.equal(1, code)
+      assert.matches("the certificate is for mail%.example, not for 127%.0%.0%.1", err)
+      assert.not_matches("AUTH", out)
+
+      local other <close>, injecting = served(mail_server(cert:pem(), key:pem(), "250 AUTH PLAIN\r\n"))
+      code, _, err = run(lua("starttls_smtp.lua", "-a", path, "-n", "mail.example", "127.0.0.1", injecting))
+      assert.equal(1, code)
+      assert.matches("plaintext was received before", err)
+
+      local third <close>, plain = served(function(conn)
+        conn:write "220 mail.example\r\n"
+        conn:read "l"
+        conn:write "250 mail.example\r\n"
+        conn:read "a"
+      end)
+      code, _, err = run(lua("starttls_smtp.lua", "127.0.0.1", plain))
+      assert.equal(1, code)
+      assert.matches("offers no STARTTLS", err)
     end)
   end)
 end)

@@ -1,5 +1,5 @@
 --- TLS with real peers, both ways: OpenSSL's and GnuTLS's programs, curl,
--- nginx, Node.
+-- nginx, Node, Python, stunnel.
 local certs <const> = require "support.certs"
 local helper <const> = require "support.helper"
 local lab <const> = require "support.tls_lab"
@@ -354,6 +354,30 @@ http {
     end)
   end
 
+  works("staples an OCSP response", { "nginx" }, function()
+    local staple <const> = write_file(certs.ocsp "good")
+    with_nginx(("ssl_stapling on; ssl_stapling_file %s;"):format(staple), function(port)
+      local conn <close> = assert(tls.connect("127.0.0.1", port, lab.client { ocsp = "require", max_version = "1.2",
+        ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256" }))
+      assert.equal("good", conn:tlsinfo().ocsp)
+    end)
+  end)
+
+  works("passes requests on to us, and verifies our certificate", { "nginx" }, function()
+    lab.serving(lab.listener(), http, function(_, failures, ours)
+      with_nginx(([[
+        location /good { proxy_pass https://127.0.0.1:PEER/good; proxy_ssl_name good.example; }
+        location /other { proxy_pass https://127.0.0.1:PEER/other; proxy_ssl_name other.example; }
+        proxy_ssl_trusted_certificate %s; proxy_ssl_verify on; proxy_ssl_verify_depth 3; proxy_ssl_server_name on;
+      ]]):format(certs.ca()):gsub("PEER", tostring(ours)), function(port)
+        for _ = 1, 2 do assert.equal("GET /good HTTP/1.0\n", (get(port, "/good", lab.client()))) end
+        assert.same({}, failures)
+        local _, status = get(port, "/other", lab.client())
+        assert.matches("502", status)
+      end)
+    end)
+  end)
+
   works("resumes our sessions, and verifies our certificate", { "nginx" }, function()
     with_nginx(("ssl_verify_client optional; ssl_verify_depth 3; ssl_client_certificate %s;"):format(certs.ca()),
       function(port)
@@ -413,4 +437,97 @@ describe("Node", function()
       end
     end)
   end
+end)
+
+-- ---- Python ----
+
+describe("Python", function()
+  local function script(body, ...)
+    return { "python3", "-c", "import socket, ssl, sys\na = sys.argv[1:]\n" .. body, ... }
+  end
+
+  for _, version in ipairs { "1.2", "1.3" } do
+    works("connects to us over TLS " .. version, { "python3" }, function()
+      local out <const> = call(nil, "good", function(port)
+        return script([[
+c = ssl.create_default_context(cafile=a[1])
+c.minimum_version = c.maximum_version = ssl.TLSVersion['TLSv' + a[2].replace('.', '_')]
+s = c.wrap_socket(socket.create_connection(('127.0.0.1', int(a[0]))), server_hostname='good.example')
+s.sendall(sys.stdin.buffer.read())
+got = b''
+while True:
+  data = s.recv(65536)
+  if not data: break
+  got += data
+s.unwrap()
+sys.stdout.buffer.write(got)
+]], tostring(port), certs.ca(), version)
+      end)
+      assert.is_true(out == reply, out:sub(1, 300))
+    end)
+
+    works("serves us over TLS " .. version, { "python3" }, function()
+      local cert <const> = certs.get "good"
+      local process <close> = lab.start(script([[
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+c.load_cert_chain(a[0], a[1])
+c.minimum_version = c.maximum_version = ssl.TLSVersion['TLSv' + a[2].replace('.', '_')]
+l = socket.create_server(('127.0.0.1', 0))
+print(l.getsockname()[1], flush=True)
+s = c.wrap_socket(l.accept()[0], server_side=True)
+got = b''
+while len(got) < int(a[3]): got += s.recv(65536)
+s.sendall(got)
+s.unwrap()
+]], cert.chain, cert.key, version, tostring(#text)))
+      local port <const> = math.tointeger(tonumber(process.output:read()))
+      local conn <close> = assert(tls.connect("127.0.0.1", port, lab.client()))
+      assert.equal("TLSv" .. version, conn:tlsinfo().version)
+      local writer <const> = neap.spawn(function() assert(conn:write(text)) end)
+      assert.is_true(conn:read "a" == text)
+      writer:join()
+    end)
+  end
+end)
+
+-- ---- stunnel ----
+
+describe("stunnel", function()
+  local function tunnel(...)
+    return lab.start { "stunnel4", write_file(("foreground = yes\ndebug = err\npid =\n[x]\n"
+      .. table.concat({ ... }, "\n") .. "\n")) }
+  end
+
+  works("brings plain text to us", { "stunnel4" }, function()
+    lab.serving(lab.listener(), exchange, function(_, failures, port)
+      local entry <const> = free_port()
+      local process <close> = tunnel("client = yes", "accept = 127.0.0.1:" .. entry, "connect = 127.0.0.1:" .. port,
+        "sni = good.example", "checkHost = good.example", "verifyChain = yes", "CAfile = " .. certs.ca())
+      local conn <close> = patiently(tcp.connect, "127.0.0.1", entry)
+      local writer <const> = neap.spawn(function() assert(conn:write(text)) end)
+      assert.is_true(conn:read(#reply) == reply)
+      writer:join()
+      assert(conn:shutdown "w")
+      assert.equal("", conn:read "a")
+      assert.same({}, failures)
+    end)
+  end)
+
+  works("takes what we bring", { "stunnel4" }, function()
+    local good <const>, plain <close> = certs.get "good", assert(tcp.listen("127.0.0.1", 0))
+    local group <close> = neap.group()
+    group:spawn(function()
+      for conn in plain:connections() do group:spawn(function() pcall(exchange, conn) end) end
+    end)
+    local entry <const> = free_port()
+    local process <close> = tunnel("accept = 127.0.0.1:" .. entry, "connect = 127.0.0.1:" ..
+      select(2, plain:getsockname()), "cert = " .. good.chain, "key = " .. good.key)
+    local conn <close> = patiently(tls.connect, "127.0.0.1", entry, lab.client())
+    local writer <const> = neap.spawn(function() assert(conn:write(text)) end)
+    assert.is_true(conn:read(#reply) == reply)
+    writer:join()
+    assert(conn:shutdown "w")
+    assert.equal("", conn:read "a")
+    plain:close()
+  end)
 end)

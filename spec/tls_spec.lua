@@ -75,8 +75,8 @@ end
 
 describe("a server's certificate", function()
   for _, case in ipairs {
-    { "good" }, { "rsa" }, { "ed25519" }, { "p384" }, { "direct" }, { "several" }, { "no purposes" }, { "long chain" },
-    { "chain out of order" },
+    { "good" }, { "direct" }, { "several" }, { "no purposes" }, { "long chain" },
+    { "chain out of order" }, { "under an RSA one" }, { "under an RSA-PSS one" },
     { "good", host = "GOOD.Example" }, { "good", host = "good.example." },
     { "inside the constraints", host = "www.inside.example" },
     { "wildcard", host = "a.wild.example" }, { "wildcard", host = "A-b.WILD.example." },
@@ -88,6 +88,22 @@ describe("a server's certificate", function()
     works(("is taken: %s, for %s"):format(name, host), function()
       local info = assert(visit({ servername = host }, name))
       assert.is_string(info.version)
+    end)
+  end
+
+  for name, key in pairs {
+    good = { "ec", "P-256" }, p384 = { "ec", "P-384" }, p521 = { "ec", "P-521" }, rsa = { "rsa", 2048 },
+    rsa3072 = { "rsa", 3072 }, rsa4096 = { "rsa", 4096 }, rsapss = { "rsa-pss", 2048 }, ed25519 = { "ed25519" },
+    ed448 = { "ed448" },
+  } do
+    works(("is taken: one with a key %s"):format(table.concat(key, " ")), function()
+      for _, version in ipairs { "1.2", "1.3" } do
+        local info <const> = assert(visit({ max_version = version }, name))
+        assert.equal("TLSv" .. version, info.version)
+        local got <const> = info.peer[1]:key()
+        assert.equal(key[1], got.type)
+        assert.equal(key[2], type(key[2]) == "number" and got.bits or got.curve)
+      end
     end)
   end
 
@@ -123,6 +139,7 @@ describe("a server's certificate", function()
     { "ip4", IP_MISMATCH, { "127.0.0.2" }, host = "127.0.0.2" },
     { "ip6", IP_MISMATCH, { "::2" }, host = "::2" },
     { "address as a name", IP_MISMATCH, { "127.0.0.1" }, host = "127.0.0.1" },
+    { "NUL in the CN", MISMATCH, { "evil.example", "good.example" } },
     { "name as CN of an address", IP_MISMATCH, { "127.0.0.1" }, host = "127.0.0.1" },
     { "wildcard of addresses", IP_MISMATCH, { "127.0.0.1" }, host = "127.0.0.1" },
 
@@ -141,6 +158,7 @@ describe("a server's certificate", function()
     { "long chain", "X509_V_ERR_CERT_CHAIN_TOO_LONG", { "chain too long" }, options = { depth = 1 } },
 
     { "client only", PURPOSE, { "purpose", "The Client only" } },
+    { "under a client only one", PURPOSE, { "purpose", "Client Only Intermediate" } },
     { "code signing", PURPOSE, { "purpose", "The Code signing" } },
     { "no signature usage", PURPOSE, { "purpose", "The No signature usage" } },
     { "unknown critical", "X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION", { "critical", "The Unknown critical" } },
@@ -148,6 +166,7 @@ describe("a server's certificate", function()
 
     { "RSA 1024", "X509_V_ERR_EE_KEY_TOO_SMALL", { "key", "The RSA 1024" }, weak = true },
     { "SHA-1", "X509_V_ERR_CA_MD_TOO_WEAK", { "digest", "The SHA-1" }, weak = true },
+    { "MD5", "X509_V_ERR_CA_MD_TOO_WEAK", { "digest", "The MD5" }, weak = true },
     { "under a weak one", "X509_V_ERR_CA_KEY_TOO_SMALL", { "key", "Weak Intermediate" }, weak = true },
     { "under a SHA-1 one", "X509_V_ERR_CA_MD_TOO_WEAK", { "digest", "Sloppy Intermediate" }, weak = true },
   } do
@@ -159,8 +178,6 @@ describe("a server's certificate", function()
       refused(code, words, (case.weak and visit_weak or visit)(options, name))
     end)
   end
-
-  pending "is refused: must-staple without a staple (OCSP is of a later round)"
 
   works("that is weak is refused to the server, too", function()
     for _, name in ipairs { "RSA 1024", "P-192", "SHA-1" } do

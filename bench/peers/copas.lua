@@ -38,19 +38,23 @@ local function receive(conn, size)
   if part and part ~= "" then return part end
 end
 
+local function echo(conn, size)
+  while true do
+    local data = receive(conn, size)
+    if not data or not copas.send(conn, data) then return end
+  end
+end
+
+local function sink(conn, size)
+  while receive(conn, size) do end
+end
+
 function roles.echo(size)
-  serve(function(conn)
-    while true do
-      local data = receive(conn, size)
-      if not data or not copas.send(conn, data) then return end
-    end
-  end)
+  serve(function(conn) echo(conn, size) end)
 end
 
 function roles.sink(size)
-  serve(function(conn)
-    while receive(conn, size) do end
-  end)
+  serve(function(conn) sink(conn, size) end)
 end
 
 function roles.exchange(size)
@@ -71,6 +75,63 @@ function roles.lines(_, port)
   connect(port, function(conn)
     while copas.receive(conn, "*l") do end
   end)
+end
+
+-- Debian's Copas knows no TLS: this stands for LuaSec's connection, and says
+-- what Copas waits after.
+local function waiting(result, why, ...)
+  if why == "wantread" or why == "wantwrite" then why = "timeout" end
+  return result, why, ...
+end
+
+local secured = {}
+secured.__index = secured
+
+function secured:receive(...) return waiting(self.conn:receive(...)) end
+
+function secured:send(...) return waiting(self.conn:send(...)) end
+
+function secured:getfd() return self.conn:getfd() end
+
+function secured:dirty() return self.conn:dirty() end
+
+function secured:close() return self.conn:close() end
+
+-- Copas waits until it has been received.
+local handshake = setmetatable({}, { __index = secured })
+handshake.__index = handshake
+
+function handshake:receive() return waiting(self.conn:dohandshake()) end
+
+local function serve_tls(size, handler)
+  local ssl = require "ssl"
+  local context = assert(ssl.newcontext {
+    mode = "server", protocol = "any", certificate = bench.certificate, key = bench.key,
+  })
+  copas.autoclose = false
+  serve(function(plain)
+    local conn = ssl.wrap(plain, context)
+    conn:settimeout(0)
+    if copas.receive(setmetatable({ conn = conn }, handshake)) then
+      handler(setmetatable({ conn = conn }, secured), size)
+    end
+    conn:close()
+  end)
+end
+
+function roles.tls_echo(size) serve_tls(size, echo) end
+
+function roles.tls_sink(size) serve_tls(size, sink) end
+
+function roles.tls_source(size)
+  local block = ("x"):rep(size)
+  serve_tls(size, function(conn)
+    while copas.send(conn, block) do end
+  end)
+end
+
+function roles.tls_accept(size)
+  serve_tls(size, function() end)
 end
 
 local function bound()

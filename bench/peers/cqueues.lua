@@ -17,16 +17,16 @@ local function run(body)
   assert(loop:loop())
 end
 
-local function serve(size, handler)
+local function serve(size, handler, context)
   run(function(loop)
     local server = assert(socket.listen("127.0.0.1", 0))
     server:listen()
     bench.announce(select(3, server:localname()))
-    for conn in server:clients { nodelay = size > SMALL } do
+    for conn in server:clients { nodelay = size > SMALL or context ~= nil } do
       loop:wrap(function()
         conn:setmode("b", "bn")
         if size > SMALL then conn:setbufsiz(size, size) end
-        handler(conn)
+        if not context or conn:starttls(context) then handler(conn, size) end
         conn:close()
       end)
     end
@@ -40,20 +40,20 @@ local function connect(port)
   return conn
 end
 
-function roles.echo(size)
-  serve(size, function(conn)
-    while true do
-      local data = conn:read(-size)
-      if not data or not conn:write(data) then return end
-    end
-  end)
+local function echo(conn, size)
+  while true do
+    local data = conn:read(-size)
+    if not data or not conn:write(data) then return end
+  end
 end
 
-function roles.sink(size)
-  serve(size, function(conn)
-    while conn:read(-size) do end
-  end)
+local function sink(conn, size)
+  while conn:read(-size) do end
 end
+
+function roles.echo(size) serve(size, echo) end
+
+function roles.sink(size) serve(size, sink) end
 
 function roles.exchange(size)
   serve(size, function(conn)
@@ -74,6 +74,34 @@ function roles.lines(_, port)
     local conn = connect(port)
     while conn:read("*l") do end
   end)
+end
+
+local function contents(path)
+  local file <close> = assert(io.open(path))
+  return file:read("a")
+end
+
+-- By luaossl, which knows no modes.
+local function tls_context()
+  local context = require("openssl.ssl.context").new("TLS", true)
+  context:setCertificate(require("openssl.x509").new(contents(bench.certificate)))
+  context:setPrivateKey(require("openssl.pkey").new(contents(bench.key)))
+  return context
+end
+
+function roles.tls_echo(size) serve(size, echo, tls_context()) end
+
+function roles.tls_sink(size) serve(size, sink, tls_context()) end
+
+function roles.tls_source(size)
+  local block = ("x"):rep(size)
+  serve(size, function(conn)
+    while conn:write(block) do end
+  end, tls_context())
+end
+
+function roles.tls_accept(size)
+  serve(size, function() end, tls_context())
 end
 
 local function nothing() end

@@ -9,29 +9,29 @@ local roles = {}
 
 bench.now = neap.now
 
-local function serve(handler)
+local function serve(handler, listen)
   neap.run(function()
-    local server <close> = assert(tcp.listen("127.0.0.1", 0))
+    local server <close> = assert((listen or tcp.listen)("127.0.0.1", 0))
     local _, port = server:getsockname()
     bench.announce(port)
     server:serve(handler)
   end)
 end
 
-function roles.echo()
-  serve(function(conn)
-    while true do
-      local data = conn:receive()
-      if not data or not conn:write(data) then return end
-    end
-  end)
+local function echo(conn)
+  while true do
+    local data = conn:receive()
+    if not data or not conn:write(data) then return end
+  end
 end
 
-function roles.sink()
-  serve(function(conn)
-    while conn:receive() do end
-  end)
+local function sink(conn)
+  while conn:receive() do end
 end
+
+function roles.echo() serve(echo) end
+
+function roles.sink() serve(sink) end
 
 function roles.exchange()
   serve(function(conn)
@@ -56,6 +56,23 @@ function roles.lines(_, port)
 end
 
 -- Modules of single rows are loaded there, so that the others do not pay.
+
+local function listen_tls(host, port)
+  return require "neap.tls".listen(host, port, { cert = bench.certificate, key = bench.key })
+end
+
+function roles.tls_echo() serve(echo, listen_tls) end
+
+function roles.tls_sink() serve(sink, listen_tls) end
+
+function roles.tls_source(size)
+  local block = ("x"):rep(size)
+  serve(function(conn)
+    while conn:write(block) do end
+  end, listen_tls)
+end
+
+function roles.tls_accept() serve(function() end, listen_tls) end
 
 function roles.udp_echo()
   local udp = require "neap.udp"

@@ -32,6 +32,8 @@ struct channel {
   const struct channel_ops *ops;
   struct channel *under; /* what carries its bytes, or NULL */
   size_t held;           /* bytes that were taken and wait to go down */
+  bool more;             /* after a read's -EAGAIN: not all was read that is
+                          * there, others have their turn first */
   uint8_t want;          /* CHANNEL_IN or CHANNEL_OUT, after -EAGAIN */
   bool direct;           /* what is written to the descriptor itself needs no
                           * more done to it: the kernel encrypts */

@@ -162,15 +162,27 @@ void stream_detach(struct stream *s, struct loop *l) {
   leave(s, l, false);
 }
 
+/* A kernel that encrypts sends what it still holds, and signals where that is
+ * in vain (seen with Linux 6.1). */
+static int close_guarded(int fd) {
+  struct sys_guard g;
+  int err;
+  sys_guard_begin(&g);
+  err = sys_close(fd);
+  sys_guard_end(&g, true);
+  return err;
+}
+
 int stream_close(struct stream *s, struct loop *l) {
   int fd = s->watch.fd;
+  bool direct = s->session != NULL && s->session->direct;
   if (fd < 0)
     return 0;
   if (s->session != NULL)
     s->session->ops->close(s->session, loop_forked(l));
   s->session = NULL;
   leave(s, l, true);
-  return sys_close(fd);
+  return direct ? close_guarded(fd) : sys_close(fd);
 }
 
 /* ---- receiving ---- */
@@ -201,6 +213,8 @@ static ssize_t make_room(struct stream *s, struct scratch *scratch,
 static void after_read(struct stream *s, ssize_t n, size_t asked) {
   struct watch *at = &s->watch;
   unsigned special = POLLER_HUP | POLLER_ERR | POLLER_PRI;
+  if (n == -EAGAIN && s->session != NULL && s->session->more)
+    return;
   if (n == -EAGAIN)
     at->ready &= (uint8_t) ~(POLLER_IN | POLLER_ERR | POLLER_PRI | POLLER_HUP);
   else if (n > 0 && (size_t)n < asked && s->shortdrains &&

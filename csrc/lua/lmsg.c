@@ -394,4 +394,5 @@ void neap_open_message(lua_State *L) {
   lua_setfield(L, -3, "messages"); /* for the methods that are Lua */
   lua_pop(L, 1);
   neap_setfuncs(L, functions);
+  neap_setfuncs(L, lmsgtake_functions);
 }

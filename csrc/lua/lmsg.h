@@ -140,4 +140,7 @@ void lmsg_checkempty(lua_State *L, const struct msgsock *s, int at);
 extern const luaL_Reg lmsgrecv_methods[], lmsgsend_methods[],
   lmsgmany_methods[], lmsgsendmany_methods[], lmsgopt_methods[];
 
+/* Functions of the core for sockets that are made of these (lmsgtake.c). */
+extern const luaL_Reg lmsgtake_functions[];
+
 #endif

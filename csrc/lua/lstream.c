@@ -81,16 +81,21 @@ int lstream_fail(lua_State *L, const struct stream *s, int err,
   return neap_failf(L, err, peer ? "%s %s" : "%s at %s", operation, text);
 }
 
-int lstream_await(lua_State *L, struct core *c, struct wait *w,
-                  struct stream *s, const char *operation) {
-  int err = await_watch(c, w, &s->watch, s->want);
-  return err < 0 ? lstream_fail(L, s, err, operation) : OP_WAIT;
-}
-
 int lstream_turn(struct core *c, struct wait *w) {
   await_wake(c, w, NULL, true);
   loop_wake(&c->loop, w, 0);
   return OP_WAIT;
+}
+
+int lstream_await(lua_State *L, struct core *c, struct wait *w,
+                  struct stream *s, const char *operation) {
+  int err;
+  if (s->session != NULL && s->session->more) {
+    s->session->more = false;
+    return lstream_turn(c, w);
+  }
+  err = await_watch(c, w, &s->watch, s->want);
+  return err < 0 ? lstream_fail(L, s, err, operation) : OP_WAIT;
 }
 
 static uint32_t option_size(lua_State *L, int arg, const char *name,

@@ -58,6 +58,9 @@ static const struct op park_ops[] = {
   {"select",          park_step, NULL},
   {"event wait",      park_step, NULL},
   {"semaphore",       park_step, NULL},
+  {"receive",         park_step, NULL},
+  {"send",            park_step, NULL},
+  {"accept",          park_step, NULL},
   {"park",            park_step, NULL},
 };
 
@@ -67,6 +70,9 @@ static const struct op turn_ops[] = {
   {"select",          turn_step, NULL},
   {"event wait",      turn_step, NULL},
   {"semaphore",       turn_step, NULL},
+  {"receive",         turn_step, NULL},
+  {"send",            turn_step, NULL},
+  {"accept",          turn_step, NULL},
   {"park",            turn_step, NULL},
 };
 

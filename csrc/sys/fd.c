@@ -167,6 +167,19 @@ int sys_open(const char *path) {
   return fd >= 0 ? fd : -errno;
 }
 
+/* A FIFO would raise SIGPIPE one day. */
+int sys_append(const char *path) {
+  int fd, flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
+  struct stat st;
+  RETRY(fd, open(path, flags | O_NONBLOCK, S_IRUSR | S_IWUSR));
+  if (fd < 0)
+    return -errno;
+  if (fstat(fd, &st) == 0 && !S_ISFIFO(st.st_mode))
+    return fd;
+  sys_close(fd);
+  return -EINVAL;
+}
+
 /* After EINTR the descriptor is already gone, so close() is never retried. */
 int sys_close(int fd) {
   return close(fd) == 0 || errno == EINTR ? 0 : -errno;

@@ -47,6 +47,7 @@ ssize_t sys_sendfile(int fd, int file, int64_t *offset, size_t len);
 ssize_t sys_pread(int fd, void *buf, size_t len, int64_t offset);
 
 int sys_open(const char *path); /* to read; does not wait for a FIFO's writer */
+int sys_append(const char *path); /* to its end; made for its owner alone */
 int sys_close(int fd);
 int sys_dup(int fd);
 int sys_shutdown(int fd, int how); /* 0 read, 1 write, 2 both */

@@ -10,6 +10,7 @@
 struct carried {
   struct channel *over;
   int *err;
+  unsigned *reads;
   char *held; /* what goes down next is held[at .. len) */
   size_t at, len, room;
   BIO *kernel; /* kTLS: OpenSSL's own, over the descriptor; or NULL */
@@ -104,6 +105,14 @@ static int bio_read(BIO *bio, char *buf, size_t len, size_t *got) {
   struct carried *c = BIO_get_data(bio);
   struct channel *under = c->over->under;
   ssize_t n;
+  if ((*c->reads)++ >= TLS_BIO_READS) {
+    c->over->more = true;
+    *c->err = -EAGAIN;
+    *got = 0;
+    BIO_clear_retry_flags(bio);
+    BIO_set_retry_read(bio);
+    return 0;
+  }
   if (c->receives)
     return move_kernel(bio, 0, buf, len, got);
   n =
@@ -242,7 +251,7 @@ int tls_bio_setup(void) {
   return CRYPTO_THREAD_run_once(&once, setup) && method != NULL ? 0 : -1;
 }
 
-BIO *tls_bio_new(struct channel *over, int *err) {
+BIO *tls_bio_new(struct channel *over, int *err, unsigned *reads) {
   struct carried *c = calloc(1, sizeof *c);
   BIO *bio = c != NULL ? BIO_new(method) : NULL;
   if (bio == NULL) {
@@ -251,6 +260,7 @@ BIO *tls_bio_new(struct channel *over, int *err) {
   }
   c->over = over;
   c->err = err;
+  c->reads = reads;
   BIO_set_data(bio, c);
   return bio;
 }

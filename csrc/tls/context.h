@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TLS_KEPT = 64, TLS_MAXPINS = 8, TLS_PINLEN = 32 };
+enum { TLS_KEPT = 128, TLS_SCOPELEN = 32, TLS_MAXPINS = 8, TLS_PINLEN = 32 };
 
 struct tls_kept {
   char *name;
@@ -24,8 +24,19 @@ struct tls_names {
   char name[];
 };
 
+/* Of who made the context; called inside a handshake. Each returns < 0, and a
+ * text, if it fails: the handshake does then. */
+struct tls_functions {
+  void *arg;
+  /* The key of a client, of TLS_MAXPSK bytes at most: its length, 0: none. */
+  int (*psk)(void *arg, const char *identity, size_t len, unsigned char *key,
+             char *text, size_t room);
+  int (*keylog)(void *arg, const char *line, char *text, size_t room);
+};
+
 struct tls_context {
   SSL_CTX *ctx;
+  bool datagrams;      /* for DTLS */
   bool verifies;       /* clients: the server's certificate */
   bool verifies_name;  /* and that it is for the name */
   int asks;            /* servers: SSL_VERIFY_... */
@@ -36,41 +47,64 @@ struct tls_context {
   struct tls_staple *staples; /* servers */
   unsigned char pins[TLS_MAXPINS][TLS_PINLEN];
   int npins;
-  bool ktls;                      /* the kernel may encrypt */
-  uint32_t maxearly;              /* servers: bytes of early data */
-  struct tls_kept kept[TLS_KEPT]; /* the oldest is overwritten */
-  unsigned oldest;
+  bool ktls;             /* the kernel may encrypt */
+  uint32_t maxearly;     /* servers: bytes of early data */
+  struct tls_kept *kept; /* the oldest first, TLS_KEPT at most */
+  int nkept;
+  struct tls_tickets *tickets; /* NULL: nothing is resumed */
+  unsigned char scope[TLS_SCOPELEN];
+  struct tls_psk *psk; /* clients, or NULL */
+  struct tls_functions functions;
 };
 
+/* What a session has now: a name may have chosen another than it began with. */
+struct tls_context *tls_context_of(const SSL *ssl);
+
 /* All but open: 0, or -1, then tls_error() says why. */
-int tls_context_open(struct tls_context *c);
+int tls_context_open(struct tls_context *c, bool datagrams);
 void tls_context_close(struct tls_context *c);
 
-/* PEM: a certificate with its chain, and its key. why: set if the passphrase
- * is what is wrong, else NULL. */
-int tls_context_certificate(struct tls_context *c, const char *pem, size_t len);
+/* By the numbers of TLS, of DTLS, too; 0: any. */
+int tls_context_versions(struct tls_context *c, int min, int max);
+int tls_context_alpn(struct tls_context *c, const void *wire, size_t len);
+
+/* ---- files.c, p12.c: what it is told in files ---- */
+
+/* In *why, where it is known better than to OpenSSL, what is wrong; else it is
+ * NULL. One of these, if it is the passphrase. */
+extern const char tls_locked[], tls_wrong[];
+
+/* PEM: a certificate with its chain; then its key. */
+int tls_context_certificate(struct tls_context *c, const char *pem, size_t len,
+                            const char **why);
 int tls_context_key(struct tls_context *c, const char *pem, size_t len,
                     const char *passphrase, const char **why);
 
-/* Trust: the system's, a directory, PEM text; and lists of what is revoked. */
+/* All of these in one, in DER. */
+int tls_context_pkcs12(struct tls_context *c, const void *der, size_t len,
+                       const char *passphrase, const char **why);
+
+/* Trust: the system's, PEM text, a directory; and lists of what is revoked. */
 int tls_context_systemtrust(struct tls_context *c);
 int tls_context_trust(struct tls_context *c, const char *pem, size_t len,
-                      bool asks);
-int tls_context_trustdir(struct tls_context *c, const char *path);
-int tls_context_crl(struct tls_context *c, const char *pem, size_t len);
+                      bool asks, const char **why);
+int tls_context_trustdir(struct tls_context *c, const char *path, bool asks,
+                         const char **why);
+int tls_context_crl(struct tls_context *c, const char *pem, size_t len,
+                    const char **why);
 
-int tls_context_versions(struct tls_context *c, int min, int max);
-int tls_context_alpn(struct tls_context *c, const void *wire, size_t len);
+/* ---- keylog.c ---- */
+
+/* From now on its function gets to know the secrets. */
+void tls_context_keylog(struct tls_context *c);
 
 /* ---- kept.c: what clients may resume ---- */
 
 void tls_kept_setup(struct tls_context *c);
 void tls_kept_close(struct tls_context *c);
 
-/* A client's session for a name, to be resumed, or NULL. */
-SSL_SESSION *tls_context_resumable(struct tls_context *c, const char *name);
-void tls_context_keep(struct tls_context *c, const char *name,
-                      SSL_SESSION *session);
+/* A client's session is to be resumed, if there is one for this name. */
+void tls_kept_offer(struct tls_context *c, SSL *ssl, const char *name);
 
 /* ---- names.c: servers of several names ---- */
 

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "tls/context.h"
+#include "tls/psk.h"
 #include "tls/session.h"
+#include "tls/ticket.h"
 
 /* A wildcard stands for the whole left-most label. */
 static bool name_matches(const char *pattern, const char *name) {
@@ -31,7 +33,6 @@ static const struct tls_names *find_name(const struct tls_context *c,
  * under one name is not under another (its own session id context). */
 static void change_context(SSL *ssl, const struct tls_context *of,
                            const char *name) {
-  size_t len = strlen(name);
   struct tls_session *s = SSL_get_app_data(ssl);
   SSL_set_SSL_CTX(ssl, of->ctx);
   s->verifies = of->asks != SSL_VERIFY_NONE;
@@ -41,9 +42,8 @@ static void change_context(SSL *ssl, const struct tls_context *of,
   SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(of->ctx));
   SSL_set_max_early_data(ssl, of->maxearly);
   SSL_set_recv_max_early_data(ssl, of->maxearly);
-  SSL_set_session_id_context(
-    ssl, (const unsigned char *)name,
-    (unsigned)(len < SSL_MAX_SID_CTX_LENGTH ? len : SSL_MAX_SID_CTX_LENGTH));
+  tls_tickets_choose(ssl, of, name);
+  tls_psk_choose(ssl, of);
 }
 
 /* The host name in the extension of a ClientHello (RFC 6066 section 3), into

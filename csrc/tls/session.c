@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "tls/bio.h"
 #include "tls/early.h"
+#include "tls/psk.h"
 #include "tls/verify.h"
 
 enum { GATHER = 16 * 1024 }; /* what one record holds */
@@ -35,10 +36,21 @@ static int verify_failed(struct tls_session *s, long result) {
   return CHANNEL_FAILED;
 }
 
-/* What OpenSSL's last call came to. */
-static int outcome(struct tls_session *s, int result) {
+/* A function of the user's has failed, and said how; or it closed us. */
+static int raised(struct tls_session *s) {
+  ERR_clear_error();
+  s->code = "ETLS";
+  if (!s->doomed)
+    return CHANNEL_FAILED;
+  tls_session_close(s);
+  return CHANNEL_CLOSED;
+}
+
+int tls_session_outcome(struct tls_session *s, int result) {
   unsigned long e;
   long verified;
+  if (s->raised)
+    return raised(s);
   switch (SSL_get_error(s->ssl, result)) {
   case SSL_ERROR_WANT_CLIENT_HELLO_CB:
     return CHANNEL_PAUSED;
@@ -49,6 +61,8 @@ static int outcome(struct tls_session *s, int result) {
     s->base.want = CHANNEL_OUT;
     return -EAGAIN;
   case SSL_ERROR_ZERO_RETURN:
+    if (!s->done)
+      return fail(s, "ETLS", "the peer ended during the handshake");
     s->ended = true;
     return CHANNEL_EOF;
   default:
@@ -71,6 +85,7 @@ static int outcome(struct tls_session *s, int result) {
                 s->done ? "truncated: the peer ended without close_notify"
                         : "the peer ended during the handshake");
   tls_error(s->text, sizeof s->text);
+  tls_psk_explain(s);
   s->code = "ETLS";
   return CHANNEL_FAILED;
 }
@@ -88,12 +103,14 @@ static int handshake(struct channel *c) {
   int r, sent;
   if (s->ssl == NULL)
     return CHANNEL_CLOSED;
+  s->reads = 0;
+  c->more = false;
   ERR_clear_error();
   r = s->done || !tls_early_due(s) ? 1 : tls_early_step(s);
   if (r == 1 && !s->done)
     r = SSL_do_handshake(s->ssl);
   s->done = r == 1;
-  r = r == 1 ? 0 : outcome(s, r);
+  r = r == 1 && !s->raised ? 0 : tls_session_outcome(s, r);
   if (r == CHANNEL_PAUSED)
     return r;
   if (r < 0 && r != -EAGAIN) {
@@ -119,11 +136,13 @@ static ssize_t session_read(struct channel *c, void *buf, size_t len) {
     return 0;
   if (c->held > 0)
     flush(c);
+  s->reads = 0;
+  c->more = false;
   ERR_clear_error();
   r = SSL_read_ex(s->ssl, buf, len, &n);
   if (r == 1)
     return (ssize_t)n;
-  r = outcome(s, r);
+  r = tls_session_outcome(s, r);
   if (r == CHANNEL_PAUSED) { /* who shakes hands decides */
     c->want = CHANNEL_IN;
     return -EAGAIN;
@@ -160,7 +179,7 @@ static ssize_t write_bytes(struct tls_session *s, const void *bytes,
   r = SSL_write_ex(s->ssl, bytes, len, &n);
   if (r == 1)
     return (ssize_t)n;
-  r = outcome(s, r);
+  r = tls_session_outcome(s, r);
   return r == CHANNEL_EOF ? -EPIPE : r;
 }
 
@@ -191,7 +210,7 @@ static int say_end(struct tls_session *s) {
   ERR_clear_error();
   r = SSL_shutdown(s->ssl);
   if (r < 0) {
-    r = outcome(s, r);
+    r = tls_session_outcome(s, r);
     if (r == -EAGAIN)
       return r;
   }
@@ -243,7 +262,6 @@ static const struct channel_ops ops = {
 /* ---- opening ---- */
 
 static int set_name(struct tls_session *s, const char *name, const char *sni) {
-  SSL_SESSION *old;
   s->name = strdup(name);
   if (s->name == NULL)
     return -1;
@@ -252,27 +270,18 @@ static int set_name(struct tls_session *s, const char *name, const char *sni) {
     return -1;
   if (sni != NULL && SSL_set_tlsext_host_name(s->ssl, sni) != 1)
     return -1;
-  old = tls_context_resumable(s->context, name);
-  if (old != NULL)
-    SSL_set_session(s->ssl, old);
+  tls_kept_offer(s->context, s->ssl, name);
   return 0;
 }
 
-int tls_session_open(struct tls_session *s, struct tls_context *c, bool server,
-                     const char *name, const char *sni, const char **why_not) {
-  BIO *bio;
-  memset(s, 0, sizeof *s);
-  s->base.magic = CHANNEL_MAGIC;
-  s->base.version = CHANNEL_VERSION;
-  s->base.size = sizeof s->base;
-  s->base.ops = &ops;
+int tls_session_over(struct tls_session *s, struct tls_context *c, BIO *bio,
+                     bool server, const char *name, const char *sni,
+                     const char **why_not) {
   s->context = c;
   *why_not = "OpenSSL failed";
   s->ssl = SSL_new(c->ctx);
-  bio = tls_bio_new(&s->base, &s->err);
-  if (s->ssl == NULL || bio == NULL) {
+  if (s->ssl == NULL) {
     BIO_free(bio);
-    tls_session_close(s);
     return -1;
   }
   SSL_set_bio(s->ssl, bio, bio);
@@ -296,7 +305,24 @@ int tls_session_open(struct tls_session *s, struct tls_context *c, bool server,
   return 0;
 }
 
+int tls_session_open(struct tls_session *s, struct tls_context *c, bool server,
+                     const char *name, const char *sni, const char **why_not) {
+  BIO *bio;
+  memset(s, 0, sizeof *s);
+  s->base.magic = CHANNEL_MAGIC;
+  s->base.version = CHANNEL_VERSION;
+  s->base.size = sizeof s->base;
+  s->base.ops = &ops;
+  *why_not = "OpenSSL failed";
+  bio = tls_bio_new(&s->base, &s->err, &s->reads);
+  return bio != NULL ? tls_session_over(s, c, bio, server, name, sni, why_not)
+                     : -1;
+}
+
 void tls_session_close(struct tls_session *s) {
+  s->doomed = s->inside;
+  if (s->doomed)
+    return;
   if (s->ssl != NULL && s->done)
     SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   SSL_free(s->ssl);
@@ -304,6 +330,7 @@ void tls_session_close(struct tls_session *s) {
   free(s->name);
   free(s->asked);
   free(s->early);
-  s->name = s->asked = NULL;
+  free(s->stranger);
+  s->name = s->asked = s->stranger = NULL;
   s->early = NULL;
 }

@@ -17,17 +17,22 @@ struct tls_session {
   struct channel base;
   SSL *ssl;                    /* NULL once it is closed */
   struct tls_context *context; /* kept by who made the session */
-  char *name;    /* clients: what is verified, and sessions are kept by */
-  int err;       /* what the channel under it failed with, or 0 */
-  bool verifies; /* the peer must have a certificate that is believed */
-  bool done;     /* the handshake is */
-  bool ended;    /* close_notify came */
-  bool told;     /* and went */
-  bool answered; /* servers: whom the ClientHello is for was decided */
+  char *name;     /* clients: what is verified, and sessions are kept by */
+  unsigned reads; /* of the channel under it, by one call */
+  int err;        /* what the channel under it failed with, or 0 */
+  bool verifies;  /* the peer must have a certificate that is believed */
+  bool done;      /* the handshake is */
+  bool ended;     /* close_notify came */
+  bool told;      /* and went */
+  bool answered;  /* servers: whom the ClientHello is for was decided */
   struct tls_context *answer; /* NULL: refused; kept by who answered */
   char *asked;                /* the name in the ClientHello, or NULL */
   struct tls_early *early;    /* or NULL */
   bool vouched;               /* a stapled OCSP response says that it is good */
+  bool inside;                /* a function of the user's runs in it */
+  bool raised;                /* and has failed: text says how */
+  bool doomed;                /* and has closed it */
+  char *stranger;             /* servers: whose key there was not, or NULL */
   const char *code;
   char text[TLS_TEXTLEN];
 };
@@ -38,7 +43,16 @@ struct tls_session {
 int tls_session_open(struct tls_session *s, struct tls_context *c, bool server,
                      const char *name, const char *sni, const char **why);
 
-/* Idempotent. */
+/* The same over a BIO, which it owns from then on; s is all zero, and maybe no
+ * channel. */
+int tls_session_over(struct tls_session *s, struct tls_context *c, BIO *bio,
+                     bool server, const char *name, const char *sni,
+                     const char **why);
+
+/* What OpenSSL's last call came to: -EAGAIN, CHANNEL_EOF, or a failure. */
+int tls_session_outcome(struct tls_session *s, int result);
+
+/* Idempotent. Inside of it, when it is over. */
 void tls_session_close(struct tls_session *s);
 
 #endif

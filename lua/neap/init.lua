@@ -58,26 +58,29 @@ function M.run(fn, ...)
   return group:spawn(fn, ...):join()
 end
 
+-- Schemes whose addresses are a host and a port; what listening is called.
+local hosted <const> = { tcp = "listen", udp = "open", tls = "listen", dtls = "listen" }
+
 -- Which module knows a scheme, and how its addresses are written.
 local function open_url(url, call, ...)
   if type(url) ~= "string" then
     error(("bad argument #1 (URL expected, got %s)"):format(type(url)), 3)
   end
   local scheme, rest = url:match "^(%a[%w+.-]*):(.+)$"
-  if scheme == "tcp" or scheme == "udp" then
+  if hosted[scheme] then
     local host, port = rest:match "^//%[([^%]]+)%]:(%w+)/?$"
     if not host then host, port = rest:match "^//([^:/]*):([%w-]+)/?$" end
     if not host then error(("bad argument #1 ('%s' is no %s://host:port)"):format(url, scheme), 3) end
     if host == "" then host = "*" end
-    if scheme == "udp" and call == "listen" then call = "open" end
+    if call == "listen" then call = hosted[scheme] end
     return require("neap." .. scheme)[call](host, port, ...)
   elseif scheme == "unix" then
     return require "neap.unix"[call]((rest:gsub("^//", "", 1):gsub("^@", "\0", 1)), ...)
   end
-  error(("bad argument #1 ('%s': the schemes are tcp, udp and unix)"):format(url), 3)
+  error(("bad argument #1 ('%s': the schemes are tcp, udp, tls, dtls and unix)"):format(url), 3)
 end
 
---- Connects to "tcp://host:port", "udp://host:port", "unix:/path" or
+--- Connects to "tcp://host:port" (udp, tls, dtls), "unix:/path" or
 -- "unix:@abstract".
 function M.connect(url, given) return open_url(url, "connect", given) end
 

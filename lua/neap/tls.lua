@@ -21,6 +21,7 @@ local connect_options <const> = args.without(args.with(args.tcp_connect, starttl
 local listen_options <const> = args.with(args.tcp_listen, contexts.options, {
   context = "context", handshake_timeout = "seconds",
 })
+local reload_options <const> = args.with(contexts.options, { context = "context" })
 
 --- What many connections share, of clients or servers.
 function M.context(given) return contexts.make(args.check(given, contexts.options, 1, 2), 2) end
@@ -115,7 +116,7 @@ function stream:starttls(given)
   local o = args.check(given, starttls_options, 1, 2)
   if not self:isopen() then return nil, "closed", "ECLOSED" end
   check_servername(o, 2)
-  if o.server and not o.cert and not o.context then error("option 'cert' is missing", 2) end
+  if o.server and not contexts.serves(o) then error("option 'cert' is missing", 2) end
   local context, why, code = contexts.of(o, o.server, 2)
   if not context then return nil, why, code end
   local options = contexts.settings(context)
@@ -195,37 +196,60 @@ end
 
 -- ---- servers ----
 
-local secured <const> = setmetatable({}, { __mode = "k" }) -- listener -> { context =, timeout =, failed = }
+local secured <const> = setmetatable({}, { __mode = "k" }) -- listener -> { context =, given =, timeout =, failed = }
 
 -- How a connection begins: its handshake, no longer than it may take.
 local function beginning(how)
   return function(conn)
+    local ip, port = conn:getpeername() -- who has gone has no name any more
     local before = conn:gettimeout()
     conn:settimeout(how.timeout)
     local ok, why, code = secure(conn, how.context, { server = true })
     if ok then return conn:settimeout(before) end
     how.failed = how.failed + 1
     conn:close()
-    return nil, why, code
+    if not ip then return nil, why, code end
+    return nil, ("tls handshake with %s: %s"):format(args.text(ip, port), why:match "^handshake.-: (.*)$" or why), code
   end
 end
 
 --- A listener whose connections are encrypted.
 function M.listen(host, port, given)
   local o = args.check(given, listen_options, 3, 2)
-  if not o.cert and not o.context then error("option 'cert' is missing", 2) end
+  if not contexts.serves(o) then error("option 'cert' is missing", 2) end
   local context, why, code = contexts.of(o, true, 2)
   if not context then return nil, why, code end
   local made
   made, why, code = tcp.listen(host, port, args.pick(o, args.tcp_listen))
   if not made then return nil, why, code end
-  local how <const> = { context = context, timeout = o.handshake_timeout or HANDSHAKE_TIMEOUT, failed = 0 }
+  local how <const> = { context = context, given = o.context ~= nil,
+    timeout = o.handshake_timeout or HANDSHAKE_TIMEOUT, failed = 0 }
   secured[made] = how
   listeners.begin_with(made, beginning(how))
   return made
 end
 
 local listener <const> = core.listener
+
+--- Connections begin from now on with what its files say now, or with other
+-- options of a context in place of those named; those that live go on.
+function listener:reload(given)
+  local o = args.check(given, reload_options, 1, 2)
+  local how <const> = secured[self]
+  if not how then return nil, "this listener is not encrypted", "EINVAL" end
+  if not self:isopen() then return nil, "closed", "ECLOSED" end
+  if o.context and next(args.without(o, "context")) then error("option 'context' must be alone", 2) end
+  if how.given and not o.context then error("option 'context' is missing: this listener has one", 2) end
+  local context, why, code
+  if o.context then
+    context, why, code = contexts.of(o, true, 2)
+  else
+    context, why, code = contexts.remake(how.context, o, 2)
+  end
+  if not context then return nil, why, code end
+  how.context, how.given = context, o.context ~= nil
+  return self
+end
 
 --- How many handshakes have failed.
 function listener:tlsfailures() return secured[self] and secured[self].failed or 0 end

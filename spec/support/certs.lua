@@ -24,6 +24,15 @@ local rows <const> = {
   rsa = { san = "DNS:good.example", key = "rsa" },
   ed25519 = { san = "DNS:good.example", key = "ed25519" },
   p384 = { san = "DNS:good.example", key = "p384" },
+  p521 = { san = "DNS:good.example", key = "p521" },
+  ed448 = { san = "DNS:good.example", key = "ed448" },
+  rsa3072 = { san = "DNS:good.example", key = "rsa3072" },
+  rsa4096 = { san = "DNS:good.example", key = "rsa4096" },
+  rsapss = { san = "DNS:good.example", key = "rsapss" },
+  ["RSA middle"] = { cn = "RSA Intermediate", ca = true, issuer = "root", key = "rsa" },
+  ["under an RSA one"] = { san = "DNS:good.example", issuer = "RSA middle" },
+  ["RSA-PSS middle"] = { cn = "PSS Intermediate", ca = true, issuer = "root", key = "rsapss" },
+  ["under an RSA-PSS one"] = { san = "DNS:good.example", issuer = "RSA-PSS middle" },
   direct = { san = "DNS:good.example", issuer = "root" },
   several = { san = "DNS:one.example,DNS:good.example,DNS:three.example" },
   ["ip4"] = { san = "IP:127.0.0.1" },
@@ -91,9 +100,22 @@ local rows <const> = {
   -- purposes and extensions
   ["client only"] = { san = "DNS:good.example", eku = "clientAuth" },
   ["code signing"] = { san = "DNS:good.example", eku = "codeSigning" },
+  ["client only middle"] = {
+    cn = "Client Only Intermediate", ca = true, issuer = "root", more = "extendedKeyUsage=clientAuth",
+  },
+  ["under a client only one"] = { san = "DNS:good.example", issuer = "client only middle" },
   ["no signature usage"] = { san = "DNS:good.example", usage = "critical,keyCertSign" },
   ["unknown critical"] = { san = "DNS:good.example", more = "1.2.3.4.5=critical,DER:05:00" },
   ["must-staple"] = { san = "DNS:good.example", more = "tlsfeature=status_request" },
+  responder = { cn = "A Responder", eku = "OCSPSigning" },
+  ["old responder"] = { cn = "Old Responder", eku = "OCSPSigning", from = -20, till = -10 },
+  ["rogue responder"] = { cn = "Rogue Responder", eku = "OCSPSigning", issuer = "rogue" },
+  ["root's responder"] = { cn = "Root Responder", eku = "OCSPSigning", issuer = "root" },
+  -- nothing that a scanner could find fault with
+  scanned = { san = "DNS:good.example", till = 90, more = "crlDistributionPoints=URI:http://crl.example/" },
+  ["scanned rsa"] = {
+    san = "DNS:good.example", till = 90, key = "rsa3072", more = "crlDistributionPoints=URI:http://crl.example/",
+  },
   client = { cn = "A Client", san = "email:client@good.example", eku = "clientAuth" },
   ["expired client"] = { cn = "Old Client", eku = "clientAuth", from = -20, till = -10 },
   ["rogue client"] = { cn = "Rogue Client", eku = "clientAuth", issuer = "rogue" },
@@ -103,6 +125,7 @@ local rows <const> = {
   ["RSA 1024"] = { san = "DNS:good.example", key = "rsa1024" },
   ["P-192"] = { san = "DNS:good.example", key = "p192" },
   ["SHA-1"] = { san = "DNS:good.example", digest = "sha1" },
+  ["MD5"] = { san = "DNS:good.example", digest = "md5", issuer = "RSA middle" },
   ["weak middle"] = { cn = "Weak Intermediate", ca = true, issuer = "root", key = "rsa1024" },
   ["under a weak one"] = { san = "DNS:good.example", issuer = "weak middle" },
   ["SHA-1 middle"] = { cn = "Sloppy Intermediate", ca = true, issuer = "root", digest = "sha1" },
@@ -118,10 +141,15 @@ local rows <const> = {
 local key_kinds <const> = {
   ec = "EC -pkeyopt ec_paramgen_curve:P-256",
   p384 = "EC -pkeyopt ec_paramgen_curve:P-384",
+  p521 = "EC -pkeyopt ec_paramgen_curve:P-521",
   p192 = "EC -pkeyopt ec_paramgen_curve:prime192v1",
   rsa = "RSA -pkeyopt rsa_keygen_bits:2048",
+  rsa3072 = "RSA -pkeyopt rsa_keygen_bits:3072",
+  rsa4096 = "RSA -pkeyopt rsa_keygen_bits:4096",
+  rsapss = "RSA-PSS -pkeyopt rsa_keygen_bits:2048",
   rsa1024 = "RSA -pkeyopt rsa_keygen_bits:1024",
   ed25519 = "ED25519",
+  ed448 = "ED448",
 }
 
 -- ---- the laboratory ----
@@ -309,6 +337,84 @@ function M.crl(revoked, days, of)
   write_file(path, table.concat(lists))
   return path
 end
+
+-- ---- OCSP responses ----
+
+local function der(tag, ...)
+  local content <const> = table.concat { ... }
+  if #content < 128 then return string.pack("Bs1", tag, content) end
+  if #content < 256 then return string.pack("BBs1", tag, 0x81, content) end
+  return string.pack(">BBs2", tag, 0x82, content)
+end
+local SEQUENCE <const>, OCTETS <const>, TIME <const> = 0x30, 4, 24
+
+local OIDS <const> = {
+  sha1 = "\x2b\x0e\x03\x02\x1a", basic = "\x2b\x06\x01\x05\x05\x07\x30\x01\x01",
+  ["ecdsa sha1"] = "\x2a\x86\x48\xce\x3d\x04\x01", ["ecdsa sha256"] = "\x2a\x86\x48\xce\x3d\x04\x03\x02",
+}
+local function oid(name) return der(6, OIDS[name]) end
+
+-- What identifies an issuer: SHA-1 of its name, and of its key.
+local hashes <const> = {}
+local function hashes_of(name)
+  if not hashes[name] then
+    local out <const> = openssl("x509 -noout -ocspid -in %s", M.get(name).leaf)
+    local subject <const>, key <const> = out:match "Subject OCSP hash: (%x+)%s+Public key OCSP hash: (%x+)"
+    local function bytes(hex) return (hex:gsub("%x%x", function(b) return string.char(tonumber(b, 16)) end)) end
+    hashes[name] = { bytes(subject), bytes(key) }
+  end
+  return table.unpack(hashes[name])
+end
+
+local STATUS <const> = {
+  good = der(0x80), unknown = der(0x82), revoked = der(0xa1, der(TIME, stamp(-1))),
+}
+
+-- Of one certificate.
+local function single(name, o)
+  local subject <const>, key <const> = hashes_of(o.issuer or rows[name].issuer or name)
+  return der(SEQUENCE,
+    der(SEQUENCE, der(SEQUENCE, oid "sha1", der(5)), der(OCTETS, subject), der(OCTETS, key),
+      der(2, string.pack(">I2", M.get(name).serial))),
+    STATUS[o.status or "good"], der(TIME, stamp(o.from or -1)),
+    o.till ~= false and der(0xa0, der(TIME, stamp(o.till or 1))) or "")
+end
+
+-- The signature of a text, by a certificate's key.
+local function signature(text, by, digest)
+  local path <const> = path_of("ocsp", ".tbs")
+  write_file(path, text)
+  local pipe <close> = assert(io.popen(("openssl dgst -%s -sign %s %s"):format(digest, M.get(by).key, path)))
+  return pipe:read "a"
+end
+
+local function der_of(name)
+  local pipe <close> = assert(io.popen(("openssl x509 -in %s -outform DER"):format(M.get(name).leaf)))
+  return pipe:read "a"
+end
+
+--- An OCSP response, in DER, for a certificate: good for a day unless said.
+-- status: "good", "revoked", "unknown"; from, till: days from now, till may be
+-- false; signer: the issuer unless said; issuer: another than the true one;
+-- digest: of the signature; of: a list of names in place of this one;
+-- damaged: the signature is.
+function M.ocsp(name, o)
+  M.need()
+  o = o or {}
+  local digest <const>, all = o.digest or "sha256", {}
+  local signer <const> = o.signer or M.get(name) and rows[name].issuer or name
+  for i, each in ipairs(o.of or { name }) do all[i] = M.get(each) and single(each, o) end
+  local _, key <const> = hashes_of(signer)
+  local tbs <const> = der(SEQUENCE, der(0xa2, der(OCTETS, key)), der(TIME, stamp(o.from or -1)),
+    der(SEQUENCE, table.concat(all)))
+  local signed = signature(tbs, signer, digest)
+  if o.damaged then signed = signed:sub(1, -2) .. string.char(signed:byte(-1) ~ 1) end
+  return der(SEQUENCE, der(10, "\0"), der(0xa0, der(SEQUENCE, oid "basic", der(OCTETS, der(SEQUENCE, tbs,
+    der(SEQUENCE, oid("ecdsa " .. digest)), der(3, "\0", signed), der(0xa0, der(SEQUENCE, der_of(signer))))))))
+end
+
+--- The answer of a responder that says an error (3: try later).
+function M.ocsp_error(number) return der(SEQUENCE, der(10, string.char(number))) end
 
 --- A copy of a key's file, encrypted.
 function M.encrypted(name, passphrase)

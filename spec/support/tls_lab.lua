@@ -162,15 +162,16 @@ local function quoted(words)
   return table.concat(out, " ")
 end
 
---- A program that runs beside this one, killed by its id with the scope.
--- output: a stream of what it prints; input: of what it reads, if asked for.
+--- A program that runs beside this one, killed by its id with the scope, and
+-- after options.seconds (30) anyway. output: a stream of what it prints; input:
+-- of what it reads, if asked for.
 function M.start(words, options)
   options = options or {}
   helper.need_program("timeout", words[1])
   local fifo = options.input and helper.tmpname()
   if fifo then assert(os.execute("mkfifo " .. helper.quote(fifo))) end
-  local pipe <const> = assert(io.popen(("echo $$; exec timeout -k 1 30 %s %s 2>&1"):format(
-    quoted(words), "<" .. (fifo or options.from or "/dev/null"))))
+  local pipe <const> = assert(io.popen(("echo $$; exec timeout -k 1 %d %s %s 2>&1"):format(
+    options.seconds or 30, quoted(words), "<" .. (fifo or options.from or "/dev/null"))))
   pipe:setvbuf "no" -- no byte of what follows is taken
   local pid <const> = assert(math.tointeger(tonumber(pipe:read "l")))
   local output <const> = assert(neap.stream(probe.dup((assert(neap.stream(pipe)):detach()))))

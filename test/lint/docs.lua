@@ -15,6 +15,21 @@ local internal <const> = {
   ["neap.args"] = true,
   ["neap.coroutine"] = true, -- neap.coroutine, with the standard table's names
   ["neap.listener"] = true, -- methods of the class
+  ["neap.http.message"] = true, -- what neap.http is made of
+  ["neap.dns.answer"] = true, -- what neap.dns is made of
+  ["neap.dns.cache"] = true,
+  ["neap.dns.client"] = true,
+  ["neap.dns.conf"] = true,
+  ["neap.dns.fields"] = true,
+  ["neap.dns.ip"] = true,
+  ["neap.dns.message"] = true,
+  ["neap.dns.name"] = true,
+  ["neap.dns.query"] = true,
+  ["neap.dns.rdata"] = true,
+  ["neap.dns.server"] = true,
+  ["neap.dns.svcb"] = true,
+  ["neap.dns.transport"] = true,
+  ["neap.dns.types"] = true,
   ["neap.icmp.echo"] = true, -- what neap.icmp is made of
   ["neap.icmp.errors"] = true,
   ["neap.icmp.mtu"] = true,
@@ -27,7 +42,14 @@ local internal <const> = {
   ["neap.message"] = true, -- methods of the class
   ["neap.race"] = true,
   ["neap.sync"] = true, -- neap.channel and its like
-  ["neap.tls.context"] = true, -- what neap.tls is made of
+  ["neap.tls.checks"] = true, -- what neap.tls is made of
+  ["neap.tls.context"] = true,
+  ["neap.tls.files"] = true,
+  ["neap.url.browser"] = true, -- what neap.url is made of
+  ["neap.url.host"] = true,
+  ["neap.url.percent"] = true,
+  ["neap.url.query"] = true,
+  ["neap.url.strict"] = true,
 }
 
 -- Classes that are made in Lua, which the registry does not know.
@@ -35,6 +57,7 @@ local function samples(neap)
   return {
     neap.channel and neap.channel(), neap.event and neap.event(),
     neap.semaphore and neap.semaphore(1), neap.group and neap.group(),
+    require "neap.dns".resolver {},
   }
 end
 

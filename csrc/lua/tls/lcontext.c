@@ -24,11 +24,13 @@ int ltls_done(lua_State *L, int err, const char *what) {
   return 1;
 }
 
+/* context(for datagrams) */
 static int l_context(lua_State *L) {
+  bool datagrams = lua_toboolean(L, 1);
   struct tls_context *c = lua_newuserdatauv(L, sizeof *c, 1);
   memset(c, 0, sizeof *c);
   luaL_setmetatable(L, CONTEXT_CLASS);
-  if (tls_context_open(c) < 0)
+  if (tls_context_open(c, datagrams) < 0)
     return ltls_done(L, -1, "context");
   lua_newtable(L); /* keeps what it refers to */
   lua_setiuservalue(L, -2, 1);
@@ -38,47 +40,6 @@ static int l_context(lua_State *L) {
 static int context_gc(lua_State *L) {
   tls_context_close(ltls_context(L, 1));
   return 0;
-}
-
-/* certificate(context, certificates, key, passphrase): PEM */
-static int l_certificate(lua_State *L) {
-  struct tls_context *c = ltls_context(L, 1);
-  size_t certlen, keylen;
-  const char *cert = luaL_checklstring(L, 2, &certlen);
-  const char *key = luaL_checklstring(L, 3, &keylen);
-  const char *passphrase = luaL_optstring(L, 4, NULL), *why;
-  int err;
-  if (tls_context_certificate(c, cert, certlen) < 0)
-    return ltls_done(L, -1, "certificate");
-  err = tls_context_key(c, key, keylen, passphrase, &why);
-  if (why == NULL)
-    return ltls_done(L, err, "key");
-  ERR_clear_error();
-  return ltls_fail(L, "ETLS", "key: %s", why);
-}
-
-static int l_systemtrust(lua_State *L) {
-  return ltls_done(L, tls_context_systemtrust(ltls_context(L, 1)), "ca");
-}
-
-/* trust(context, PEM, whether clients are told) */
-static int l_trust(lua_State *L) {
-  size_t len;
-  const char *pem = luaL_checklstring(L, 2, &len);
-  return ltls_done(
-    L, tls_context_trust(ltls_context(L, 1), pem, len, lua_toboolean(L, 3)),
-    "ca");
-}
-
-static int l_trustdir(lua_State *L) {
-  return ltls_done(
-    L, tls_context_trustdir(ltls_context(L, 1), luaL_checkstring(L, 2)), "ca");
-}
-
-static int l_crl(lua_State *L) {
-  size_t len;
-  const char *pem = luaL_checklstring(L, 2, &len);
-  return ltls_done(L, tls_context_crl(ltls_context(L, 1), pem, len), "crl");
 }
 
 /* versions(context, min, max): as on the wire, 0x0303 for TLS 1.2; 0: any */
@@ -195,11 +156,6 @@ void ltls_open_context(lua_State *L) {
   };
   static const luaL_Reg functions[] = {
     {"context",      l_context     },
-    {"certificate",  l_certificate },
-    {"systemtrust",  l_systemtrust },
-    {"trust",        l_trust       },
-    {"trustdir",     l_trustdir    },
-    {"crl",          l_crl         },
     {"versions",     l_versions    },
     {"ciphers",      l_ciphers     },
     {"ciphersuites", l_ciphersuites},

@@ -7,12 +7,15 @@
 #include "tls/context.h"
 #include "tls/early.h"
 #include "tls/extra.h"
+#include "tls/psk.h"
 #include "tls/session.h"
 
 #define SESSION_CLASS "neap.tls.session"
 
+/* An end of DTLS begins with one. */
 static struct tls_session *check_session(lua_State *L, int arg) {
-  return luaL_checkudata(L, arg, SESSION_CLASS);
+  struct tls_session *s = luaL_testudata(L, arg, DTLS_CLASS);
+  return s != NULL ? s : luaL_checkudata(L, arg, SESSION_CLASS);
 }
 
 /* session(context, server, name, sni): a channel, over nothing yet */
@@ -68,8 +71,9 @@ static int l_earlydata(lua_State *L) {
   struct tls_session *s = check_session(L, 1);
   if (s->early == NULL || s->ssl == NULL || !SSL_is_server(s->ssl) ||
       SSL_get_early_data_status(s->ssl) != SSL_EARLY_DATA_ACCEPTED)
-    return 0;
-  lua_pushlstring(L, s->early->data, s->early->len);
+    lua_pushnil(L);
+  else
+    lua_pushlstring(L, s->early->data, s->early->len);
   return 1;
 }
 
@@ -180,13 +184,27 @@ static void set_early(lua_State *L, const struct tls_session *s) {
 
 static void set_kernel(lua_State *L, const struct tls_session *s) {
   BIO *bio = SSL_get_wbio(s->ssl);
-  bool sends = tls_bio_kernelsends(bio), receives = tls_bio_kernelreceives(bio);
-  if (s->context->ktls)
-    set_string(L, "ktls",
-               sends && receives ? "both"
-               : sends           ? "send"
-               : receives        ? "receive"
-                                 : "none");
+  bool sends, receives;
+  if (!s->context->ktls) /* the BIO may be another's */
+    return;
+  sends = tls_bio_kernelsends(bio);
+  receives = tls_bio_kernelreceives(bio);
+  set_string(L, "ktls",
+             sends && receives ? "both"
+             : sends           ? "send"
+             : receives        ? "receive"
+                               : "none");
+}
+
+/* To OpenSSL a session that a key makes is one that is resumed. */
+static bool set_identity(lua_State *L, SSL *ssl) {
+  size_t len;
+  const char *identity = tls_psk_identity(ssl, &len);
+  if (identity == NULL)
+    return false;
+  lua_pushlstring(L, identity, len);
+  lua_setfield(L, -2, "psk_identity");
+  return true;
 }
 
 static int l_info(lua_State *L) {
@@ -205,7 +223,7 @@ static int l_info(lua_State *L) {
   set_peer(L, s->ssl);
   set_early(L, s);
   set_kernel(L, s);
-  lua_pushboolean(L, SSL_session_reused(s->ssl));
+  lua_pushboolean(L, !set_identity(L, s->ssl) && SSL_session_reused(s->ssl));
   lua_setfield(L, -2, "resumed");
   return 1;
 }

@@ -38,6 +38,8 @@ static inline void ltls_class(lua_State *L, const char *name,
 
 /* ---- between the files ---- */
 
+#define DTLS_CLASS "neap.dtls.end"
+
 struct tls_context;
 struct tls_context *ltls_context(lua_State *L, int arg);
 
@@ -46,6 +48,10 @@ int ltls_done(lua_State *L, int err, const char *what);
 
 /* Each adds functions to the table on top, and makes its classes. */
 void ltls_open_context(lua_State *L);
+void ltls_open_files(lua_State *L);
+void ltls_open_functions(lua_State *L);
 void ltls_open_session(lua_State *L);
+void ltls_open_dtls(lua_State *L);
+void ltls_open_digest(lua_State *L);
 
 #endif

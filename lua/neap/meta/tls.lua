@@ -22,7 +22,9 @@
 ---@field groups? string
 ---@field alpn? string[]
 ---@field client_certificates? "request"|"require"
----@field sni? table<string, neap.tls.context>
+---@field sni? table<string, neap.tls.context>|fun(name: string?, conn: neap.stream): neap.tls.context|false|nil
+---@field max_early_data? integer servers: bytes; none if absent
+---@field ktls? boolean the kernel may encrypt
 ---@field insecure_no_verify? boolean
 ---@field insecure_no_verify_name? boolean
 
@@ -31,6 +33,7 @@
 ---@field server? boolean
 ---@field servername? string
 ---@field timeout? number
+---@field early_data? string clients: may come twice
 
 ---@class neap.tls.connect_options: neap.tls.starttls_options, neap.tcp.connect_options
 
@@ -45,6 +48,8 @@
 ---@field alpn? string
 ---@field servername? string
 ---@field resumed boolean
+---@field early_data? "accepted"|"rejected"
+---@field ktls? "both"|"send"|"receive"|"none" where it was asked for
 ---@field peer string[] certificates as DER, the peer's own first
 
 ---@class neap.tls
@@ -95,6 +100,35 @@ function stream:starttls(options) end
 ---@return string? message
 ---@return neap.code? code
 function stream:tlsinfo() end
+
+---What the client sent before the handshake was over: it may come twice.
+---@return string?
+---@return string? message
+---@return neap.code? code EINVAL: not encrypted
+function stream:tlsearlydata() end
+
+---Keying material of both ends (RFC 5705).
+---@param label string
+---@param length integer 1 to 4096 bytes
+---@param context? string
+---@return string?
+---@return string? message
+---@return neap.code? code
+function stream:tlsexport(label, length, context) end
+
+---What ties a login to this connection (RFC 5929, RFC 9266).
+---@param kind? "tls-exporter"|"tls-server-end-point"|"tls-unique" tls-exporter if absent
+---@return string?
+---@return string? message
+---@return neap.code? code ENOTSUP: the connection has none
+function stream:tlsbinding(kind) end
+
+---New keys for what is sent from now on (TLS 1.3's KeyUpdate).
+---@param both? boolean and for what the peer sends
+---@return neap.stream?
+---@return string? message
+---@return neap.code? code ENOTSUP: TLS 1.2, or the kernel has the keys
+function stream:tlsrekey(both) end
 
 ---@class neap.listener
 local listener = {}

@@ -3,91 +3,65 @@
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
 local tlscore <const> = require "neap.tlscore"
+local checks <const> = require "neap.tls.checks"
+local files <const> = require "neap.tls.files"
 
 local M = {}
-
-local VERSIONS <const> = { ["1.2"] = 0x0303, ["1.3"] = 0x0304 }
 
 -- ---- options ----
 
 --- What a context takes.
 M.options = {
-  cert = "pems", key = "pems", passphrase = "passphrase", ca = "string", ca_only = "boolean", crl = "string",
+  cert = "pems", key = "pems", passphrase = "passphrase", ca = "string", ca_only = "boolean", crl = "texts",
   min_version = "string", max_version = "string", ciphers = "string", ciphersuites = "string", groups = "string",
   alpn = "table", client_certificates = "string", depth = "natural", sni = "names", pins = "table",
-  ocsp = "fd", ktls = "boolean", max_early_data = "buffer",
+  ocsp = "fd", ktls = "boolean", max_early_data = "buffer", pkcs12 = "texts", psk = "psk", psk_hint = "string",
+  tickets = "boolean", ticket_secret = "texts", ticket_lifetime = "count", keylog = "keylog",
   insecure_no_verify = "boolean", insecure_no_verify_name = "boolean",
 }
 
 -- ---- its parts ----
 
--- PEM text, or a file's.
-local function read(text, what)
-  if text:find("-----BEGIN", 1, true) then return text end
-  local file <close>, why, number = io.open(text, "rb")
-  if not file then return nil, ("%s: %s"):format(what, why), core.errname(number) end
-  return file:read "a"
-end
+local read <const>, list <const> = files.read, files.list
 
-local function list(value) return type(value) == "table" and value or { value } end
-
-local function passphrase_of(o)
-  if type(o.passphrase) == "function" then return o.passphrase() end
-  return o.passphrase
-end
-
--- Each does its part of a context: true, or nil, message, code.
+-- Each does its part of a context: true, or nil, message, code. `seen` gets to
+-- know what was read of whom clients must be known by.
 local parts <const> = {}
 
-function parts.certificates(context, o)
-  local certs, keys = list(o.cert), list(o.key)
-  for i, path in ipairs(certs) do
-    local cert, why, code = read(path, "cert")
-    if not cert then return nil, why, code end
-    local key = cert
-    if keys[i] then key, why, code = read(keys[i], "key") end
-    if not key then return nil, why, code end
-    local ok
-    ok, why, code = tlscore.certificate(context, cert, key, passphrase_of(o))
-    if not ok then return nil, why, code end
-  end
-  return true
-end
-
-local function is_directory(path)
-  local file = io.open(path .. "/.", "rb")
-  if file then file:close() end
-  return file ~= nil
-end
-
-function parts.trust(context, o)
-  if not o.ca then return true end -- the system's, when it is needed
-  if o.ca_only == false then
-    local ok, why, code = tlscore.systemtrust(context)
-    if not ok then return nil, why, code end
-  end
-  if not o.ca:find("-----BEGIN", 1, true) and is_directory(o.ca) then return tlscore.trustdir(context, o.ca) end
-  local pem, why, code = read(o.ca, "ca")
-  if not pem then return nil, why, code end
-  return tlscore.trust(context, pem, o.client_certificates ~= nil)
-end
-
-function parts.crl(context, o)
-  if not o.crl then return true end
-  local pem, why, code = read(o.crl, "crl")
-  if not pem then return nil, why, code end
-  return tlscore.crl(context, pem)
-end
+parts.certificates, parts.pkcs12, parts.trust, parts.crl = files.certificates, files.pkcs12, files.trust, files.crl
 
 function parts.versions(context, o)
-  return tlscore.versions(context, VERSIONS[o.min_version or "1.2"], VERSIONS[o.max_version] or 0)
+  return tlscore.versions(context, checks.versions[o.min_version or "1.2"], checks.versions[o.max_version] or 0)
 end
 
-for _, name in ipairs { "ciphers", "ciphersuites", "groups" } do
-  parts[name] = function(context, o)
-    if not o[name] then return true end
-    return tlscore[name](context, o[name])
-  end
+-- Where there are keys in place of certificates: with forward secrecy alone.
+local PSK_CIPHERS <const> = "ECDHE-PSK-CHACHA20-POLY1305:DHE-PSK-AES256-GCM-SHA384:DHE-PSK-CHACHA20-POLY1305:"
+  .. "DHE-PSK-AES128-GCM-SHA256:ECDHE-PSK-AES256-CBC-SHA384:ECDHE-PSK-AES128-CBC-SHA256"
+local OTHER_CIPHERS <const> = ":ALL:!COMPLEMENTOFDEFAULT:!eNULL:!kPSK:!kRSAPSK"
+
+-- Of who has a certificate: with forward secrecy, and none that decrypts before
+-- it has verified (CBC). A client alone may need those of an old server.
+local OWN_CIPHERS <const> = "DEFAULT:!kRSA:!SHA1:!SHA256:!SHA384"
+
+function parts.ciphers(context, o)
+  local wanted <const> = o.ciphers or o.psk and PSK_CIPHERS .. OTHER_CIPHERS
+    or (o.cert or o.pkcs12) and OWN_CIPHERS
+  if not wanted then return true end
+  return tlscore.ciphers(context, wanted)
+end
+
+-- What goes with a key's hash comes first.
+local PSK_SUITES <const> = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
+
+function parts.ciphersuites(context, o)
+  local wanted <const> = o.ciphersuites or o.psk and PSK_SUITES
+  if not wanted then return true end
+  return tlscore.ciphersuites(context, wanted)
+end
+
+function parts.groups(context, o)
+  if not o.groups then return true end
+  return tlscore.groups(context, o.groups)
 end
 
 function parts.alpn(context, o)
@@ -116,27 +90,9 @@ function parts.kernel(context, o)
   return tlscore.kernel(context)
 end
 
--- Of a pin as people write it: "sha256//" and base64, or base64, or bytes.
-local ALPHABET <const> = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-local function digest(pin)
-  if type(pin) ~= "string" then return nil end
-  if #pin == 32 then return pin end
-  local text = pin:gsub("^sha256//", ""):match "^([%w+/]+)=$"
-  if not text or #text ~= 43 then return nil end
-  local bits, n, out = 0, 0, {}
-  for letter in text:gmatch "." do
-    bits, n = (bits << 6 | ALPHABET:find(letter, 1, true) - 1) & 0xffffff, n + 6
-    if n >= 8 then
-      n = n - 8
-      out[#out + 1] = string.char(bits >> n & 255)
-    end
-  end
-  return table.concat(out)
-end
-
 function parts.pins(context, o)
   for _, pin in ipairs(o.pins or {}) do
-    local ok, why, code = tlscore.pin(context, digest(pin))
+    local ok, why, code = tlscore.pin(context, checks.digest(pin))
     if not ok then return nil, why, code end
   end
   return true
@@ -144,7 +100,62 @@ end
 
 function parts.verify(context, o)
   return tlscore.verify(context, not o.insecure_no_verify, not o.insecure_no_verify_name, o.client_certificates,
-    o.depth)
+    o.depth and math.min(o.depth, 0x7fffffff))
+end
+
+-- ---- what is resumed ----
+
+local function has_certificate(o) return o.cert ~= nil or o.pkcs12 ~= nil end
+
+-- Where nobody comes in without a key, none comes in with a ticket.
+function parts.tickets(context, o)
+  local keys_only <const> = o.psk and not checks.is_client_psk(o.psk) and not has_certificate(o)
+  if o.tickets == false or keys_only then return tlscore.tickets(context, false) end
+  local ok, why, code = tlscore.tickets(context, o.ticket_lifetime)
+  if not ok or not o.ticket_secret then return ok, why, code end
+  return tlscore.secrets(context, table.unpack(list(o.ticket_secret)))
+end
+
+-- Who came in by other rules does not come in again by a ticket, though the
+-- secret be the same.
+function parts.scope(context, o, seen)
+  if not o.client_certificates then return true end
+  local rules <const> = { o.client_certificates, tostring(o.ca_only), tostring(o.depth) }
+  table.move(seen, 1, #seen, #rules + 1, rules)
+  for _, pin in ipairs(o.pins or {}) do rules[#rules + 1] = checks.digest(pin) end
+  for i, rule in ipairs(rules) do rules[i] = string.pack(">s4", rule) end
+  return tlscore.scope(context, table.concat(rules))
+end
+
+-- ---- keys in place of certificates ----
+
+function parts.psk(context, o)
+  local psk <const> = o.psk
+  if not psk then return true end
+  if checks.is_client_psk(psk) then return tlscore.pskclient(context, psk.identity, psk.key) end
+  if type(psk) == "function" then return tlscore.psk(context, psk, o.psk_hint) end
+  local keys <const> = {}
+  for identity, key in pairs(psk) do keys[identity] = key end
+  return tlscore.psk(context, function(identity) return keys[identity] end, o.psk_hint)
+end
+
+-- ---- secrets, for who wants to read what was recorded ----
+
+local function to_file(file)
+  return function(line)
+    local ok, why = file:write(line, "\n")
+    if not ok then error(why, 0) end
+  end
+end
+
+function parts.keylog(context, o)
+  local to = o.keylog
+  if to == true then to = os.getenv "SSLKEYLOGFILE" end
+  if not to or to == "" then return true end
+  if type(to) == "function" then return tlscore.keylog(context, to) end
+  local file, why, code = core.append(to)
+  if not file then return nil, "keylog: " .. why, code end
+  return tlscore.keylog(context, to_file(file))
 end
 
 -- DER holds a NUL, a path never does. Nothing where a function has nothing.
@@ -176,93 +187,80 @@ end
 
 -- In this order.
 local order <const> = {
-  "versions", "ciphers", "ciphersuites", "groups", "trust", "crl", "certificates", "ocsp", "alpn", "sni", "pins",
-  "early", "kernel", "verify",
+  "versions", "ciphers", "ciphersuites", "groups", "trust", "crl", "certificates", "pkcs12", "ocsp", "alpn",
+  "sni", "pins", "early", "kernel", "verify", "tickets", "scope", "psk", "keylog",
 }
 
-local function build(o)
-  local context, why, code = tlscore.context()
+local function build(o, datagrams)
+  local context, why, code = tlscore.context(datagrams)
   if not context then return nil, why, code end
+  local seen <const> = {}
   for _, part in ipairs(order) do
     local ok
-    ok, why, code = parts[part](context, o)
+    ok, why, code = parts[part](context, o, seen)
     if not ok then return nil, "tls.context: " .. why, code end
   end
   return context
-end
-
--- ---- checked ----
-
--- Raises on values that their kinds do not tell apart.
-local function check_values(o, level)
-  for _, name in ipairs { "min_version", "max_version" } do
-    if o[name] and not VERSIONS[o[name]] then
-      error(("option '%s' must be \"1.2\" or \"1.3\""):format(name), level + 1)
-    end
-  end
-  if o.min_version == "1.3" and o.max_version == "1.2" then
-    error("option 'max_version' is below 'min_version'", level + 1)
-  end
-  if o.client_certificates and o.client_certificates ~= "request" and o.client_certificates ~= "require" then
-    error("option 'client_certificates' must be \"request\" or \"require\"", level + 1)
-  end
-  if o.alpn and #o.alpn == 0 then error("option 'alpn' must not be empty", level + 1) end
-  for _, protocol in ipairs(o.alpn or {}) do
-    if type(protocol) ~= "string" or #protocol < 1 or #protocol > 255 then
-      error("option 'alpn' must be a list of names of 1 to 255 bytes", level + 1)
-    end
-  end
-  for name, other in pairs(type(o.sni) == "table" and o.sni or {}) do
-    if type(name) ~= "string" or not M.is(other) then
-      error("option 'sni' must be a table of names and contexts", level + 1)
-    end
-  end
-  for _, source in ipairs(list(o.ocsp)) do
-    if type(source) ~= "string" and type(source) ~= "function" and type(o.ocsp) ~= "boolean" then
-      error("option 'ocsp' must be a boolean, \"require\", DER, a path, a function, or a list of those", level + 1)
-    end
-  end
-  for _, pin in ipairs(o.pins or {}) do
-    if not digest(pin) then
-      error("option 'pins' must be a list of SHA-256 digests, of 32 bytes or in base64", level + 1)
-    end
-  end
 end
 
 -- ---- made ----
 
 local settings <const> = setmetatable({}, { __mode = "k" }) -- context -> its options
 
---- Whether it is one that was made here.
-function M.is(value) return settings[value] ~= nil end
+--- Whether it is one that was made here: for TLS, or for DTLS.
+function M.is(value, datagrams)
+  return settings[value] ~= nil and (settings[value].datagrams or false) == (datagrams or false)
+end
 
 --- The options that it was made with.
 function M.settings(context) return settings[context] end
 
 --- The context of checked options: or nil, message, code. Raises on values
--- that do not do; `level` blames the caller, as error does.
-function M.make(o, level)
-  check_values(o, level + 1)
-  local context, why, code = build(o)
+-- that do not do; `level` blames the caller, as error does. datagrams: it is
+-- for DTLS.
+function M.make(o, level, datagrams)
+  checks.values(o, level + 1, function(value) return M.is(value, datagrams) end)
+  local context, why, code = build(o, datagrams)
   if not context then return nil, why, code end
+  o.datagrams = datagrams
   settings[context] = o
   return context
 end
 
-local default -- for who says nothing: its sessions are resumed
+--- Another of the same options, but for those that are changed: its files are
+-- read again. What the first one's tickets resume, it resumes, too.
+function M.remake(context, changes, level)
+  checks.role(changes, true, level + 1)
+  local before <const> = settings[context]
+  local o <const> = args.pick(before, M.options)
+  for name, value in pairs(changes) do o[name] = value end
+  local made, why, code = M.make(o, level + 1, before.datagrams)
+  if not made then return nil, why, code end
+  if not o.ticket_secret then tlscore.inherit(made, context) end
+  return made
+end
+
+--- Whether these options are enough for a server.
+function M.serves(o) return o.context ~= nil or o.psk ~= nil or has_certificate(o) end
+
+local defaults <const> = {} -- for who says nothing: their sessions are resumed
 
 --- The one that the options name, or the one that they describe; they may have
 -- other options, too.
-function M.of(o, server, level)
+function M.of(o, server, level, datagrams)
+  local which <const> = datagrams and "dtls" or "tls"
   if o.context then
-    if not M.is(o.context) then error("option 'context' must be what tls.context makes", level + 1) end
+    if not M.is(o.context, datagrams) then
+      error(("option 'context' must be what %s.context makes"):format(which), level + 1)
+    end
     return o.context
   end
+  checks.role(o, server, level + 1)
   local picked = args.pick(o, M.options)
   local plain <const> = not server and next(picked) == nil
-  if plain and default then return default end
-  local context, why, code = M.make(picked, level + 1)
-  if plain then default = context end
+  if plain and defaults[which] then return defaults[which] end
+  local context, why, code = M.make(picked, level + 1, datagrams)
+  if plain then defaults[which] = context end
   return context, why, code
 end
 
