@@ -127,7 +127,9 @@ describe("dns.encode and dns.decode", function()
     assert.equal(plain + 2 + 2 + 10 + 4, size { name = "b.example.org", type = "A", address = "1.2.3.4" })
     assert.equal(plain + 15 + 10 + 4, size { name = "a.example.ORG", type = "A", address = "1.2.3.4" })
     local many = {}
-    for i = 1, 2000 // helper.slow do many[i] = { name = ("host%d.example.org"):format(i), type = "A", address = "1.2.3.4" } end
+    for i = 1, 2000 // helper.slow do
+      many[i] = { name = ("host%d.example.org"):format(i), type = "A", address = "1.2.3.4" }
+    end
     local back = dns.decode(dns.encode { answer = many })
     for i, one in ipairs(back.answer) do assert.equal(many[i].name, one.name) end
   end)

@@ -44,7 +44,8 @@ function M.group() return core.group() end
 --- A stream of a descriptor, which it owns from now on.
 function M.stream(fd, given)
   local args = require "neap.args"
-  return args.blame(2, core.adopt, fd, args.check(given, args.stream, 2, 2))
+  local stream, why, code = args.blame(2, core.adopt, fd, args.check(given, args.stream, 2, 2))
+  return stream, why, code -- no tail call: this frame counts
 end
 
 function M.run(fn, ...)

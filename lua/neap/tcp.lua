@@ -44,7 +44,10 @@ end
 function M.listen(host, port, given)
   require "neap.listener"
   local o = args.check(given, args.tcp_listen, 3, 2)
-  if o.fd then return args.blame(2, core.listen_fd, o.fd, o) end
+  if o.fd then
+    local made, why, code = args.blame(2, core.listen_fd, o.fd, o)
+    return made, why, code -- no tail call: this frame counts
+  end
   port = args.port(port, 0, 2, 2)
   if host == nil or host == "*" then
     local list, why, code = core.resolve("0.0.0.0", port, { timeout = o.timeout })

@@ -87,7 +87,10 @@ local function check_name(name, level)
 end
 
 local function make(name, o)
-  if o.fd then return args.blame(3, core.tun_fd, o.fd, o) end
+  if o.fd then
+    local made, why, code = args.blame(3, core.tun_fd, o.fd, o)
+    return made, why, code -- no tail call: this frame counts
+  end
   return core.tun(name, o.mode == "tap", o.multiqueue, o.exclusive, o)
 end
 

@@ -37,7 +37,10 @@ end
 function M.listen(path, given)
   require "neap.listener"
   local o = args.check(given, listen_options, 2, 2)
-  if o.fd then return args.blame(2, core.listen_fd, o.fd, o) end
+  if o.fd then
+    local made, why, code = args.blame(2, core.listen_fd, o.fd, o)
+    return made, why, code -- no tail call: this frame counts
+  end
   args.path(path, 1, 2)
   return core.listen_unix(path, "stream", o)
 end
@@ -141,7 +144,10 @@ local seqpacket_listen_options <const> = { mode = "mode", fd = "fd", backlog = "
 function M.seqpacket.listen(path, given)
   require "neap.listener"
   local o = check(given, seqpacket_listen_options, 2)
-  if o.fd then return args.blame(2, core.listen_fd, o.fd, o) end
+  if o.fd then
+    local made, why, code = args.blame(2, core.listen_fd, o.fd, o)
+    return made, why, code -- no tail call: this frame counts
+  end
   args.path(path, 1, 2)
   local listener, why, code = core.listen_unix(path, "seqpacket", o)
   if listener and o.credentials then listener:setsockopt("SO_PASSCRED", true) end -- which is inherited

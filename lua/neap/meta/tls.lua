@@ -13,6 +13,7 @@
 ---@field ca? string PEM text, a file or a directory; the system's list if absent
 ---@field ca_only? boolean false: the system's list, too
 ---@field crl? string
+---@field ocsp? boolean|"require"|string|(fun(): string?)|(string|fun(): string?)[]
 ---@field pins? string[] SHA-256 digests of public keys, 32 bytes each
 ---@field depth? integer
 ---@field min_version? "1.2"|"1.3"
@@ -48,6 +49,7 @@
 ---@field alpn? string
 ---@field servername? string
 ---@field resumed boolean
+---@field ocsp? "good" what a stapled response says
 ---@field early_data? "accepted"|"rejected"
 ---@field ktls? "both"|"send"|"receive"|"none" where it was asked for
 ---@field peer string[] certificates as DER, the peer's own first

@@ -40,7 +40,8 @@
 ---@field [string] string
 
 ---@alias neap.url.value string|number|boolean
----@alias neap.url.params neap.url.query_list|[neap.url.value, neap.url.value][]|table<string, neap.url.value|neap.url.value[]>
+---@alias neap.url.pair [neap.url.value, neap.url.value]
+---@alias neap.url.params neap.url.query_list|neap.url.pair[]|table<string, neap.url.value|neap.url.value[]>
 
 ---@class neap.url
 local url = {}
