@@ -93,8 +93,7 @@ local function get_records(message, header, bytes, at)
   return at
 end
 
---- The table of a message; or nil and what is wrong with it.
-function M.decode(bytes)
+local function decode(bytes)
   local header = M.header(bytes)
   if not header then return nil, "the header is cut off" end
   if #bytes > LONGEST then return nil, "it is longer than 65535 bytes" end
@@ -117,6 +116,14 @@ function M.decode(bytes)
   message.rcode = types.rcode.name(extended << 4 | header.rcode)
   if message.edns then message.edns.extended_rcode = nil end
   return message
+end
+
+--- The table of a message; or nil and what is wrong with it.
+function M.decode(bytes)
+  names.reading(bytes)
+  local message, why = decode(bytes)
+  names.reading(nil)
+  return message, why
 end
 
 -- ---- tables to bytes ----

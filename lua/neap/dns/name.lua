@@ -113,32 +113,60 @@ local function target_of(bytes, at, stop, began)
   return target
 end
 
---- The name at `at`, which must end before `stop`: its text and where it goes
--- on; or nil and what is wrong. plain: it must not be compressed.
-function M.get(bytes, at, stop, plain)
-  local labels, size, jumps, began, after = {}, 1, 0, at, nil
+-- Names of the message that is being read, by where they were pointed at: so
+-- that a message full of pointers to one long name costs no more than others.
+local message, pointed_at = nil, {}
+
+--- Whose names are read from now on; nil when it was read.
+function M.reading(bytes) message, pointed_at = bytes, {} end
+
+local read
+
+-- What a pointer at `at` stands for.
+local function follow(bytes, at, stop, began, depth)
+  local target, why = target_of(bytes, at, stop, began)
+  if not target then return nil, why end
+  local known = bytes == message and pointed_at[target]
+  if known then return known end
+  if depth > MOST_JUMPS then return nil, "a name has too many pointers" end
+  known, why = read(bytes, target, #bytes + 1, depth)
+  if known and bytes == message then pointed_at[target] = known end
+  return known, why
+end
+
+-- The name at `at`: { text (of the root ""), size, jumps }, and where it goes on;
+-- or nil and what is wrong.
+function read(bytes, at, stop, depth, plain)
+  local labels, size, began = {}, 1, at
   while true do
     local n = at < stop and bytes:byte(at)
     if not n then return nil, "a name is cut off" end
-    if n == 0 then return M.text(labels), after or at + 1 end
-    if n <= LONGEST_LABEL then
-      if at + n >= stop then return nil, "a name is cut off" end
-      size = size + n + 1
-      if size > LONGEST then return nil, "a name is longer than 255 bytes" end
-      labels[#labels + 1] = bytes:sub(at + 1, at + n)
-      at = at + n + 1
-    elseif n < 0xc0 then
-      return nil, "a label is of no known kind"
-    else
+    if n == 0 then return { #labels > 0 and M.text(labels) or "", size, 0 }, at + 1 end
+    if n >= 0xc0 then
       if plain then return nil, "a name is compressed that must not be" end
-      local target, why = target_of(bytes, at, stop, began)
-      if not target then return nil, why end
-      jumps = jumps + 1
-      if jumps > MOST_JUMPS then return nil, "a name has too many pointers" end
-      after = after or at + 2
-      at, began, stop = target, target, #bytes + 1
+      local tail, why = follow(bytes, at, stop, began, depth + 1)
+      if not tail then return nil, why end
+      if tail[3] >= MOST_JUMPS then return nil, "a name has too many pointers" end
+      if size - 1 + tail[2] > LONGEST then return nil, "a name is longer than 255 bytes" end
+      local text = #labels > 0 and M.text(labels) or ""
+      if text ~= "" and tail[1] ~= "" then text = text .. "." end
+      return { text .. tail[1], size - 1 + tail[2], tail[3] + 1 }, at + 2
     end
+    if n > LONGEST_LABEL then return nil, "a label is of no known kind" end
+    if at + n >= stop then return nil, "a name is cut off" end
+    size = size + n + 1
+    if size > LONGEST then return nil, "a name is longer than 255 bytes" end
+    labels[#labels + 1] = bytes:sub(at + 1, at + n)
+    at = at + n + 1
   end
+end
+
+--- The name at `at`, which must end before `stop`: its text and where it goes
+-- on; or nil and what is wrong. plain: it must not be compressed.
+function M.get(bytes, at, stop, plain)
+  local name, after = read(bytes, at, stop, 0, plain)
+  if not name then return nil, after end
+  return name[1] ~= "" and name[1] or ".", after
 end
 
 return M
