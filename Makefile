@@ -142,9 +142,10 @@ oom: ## the scripts of test/oom, with the n-th allocation failing, for all n
 	@.ci/deps build run
 	@$(MAKE) sweep BUILD=$(BUILD)/oom SAN=address,undefined CFLAGS=-O1 WRAP=1
 
-fuzz: ## FUZZ damaged packets (a million) for neap.wire, sanitized
+fuzz: ## FUZZ damaged packets (a million) for neap.wire, libFuzzer for neap.http, sanitized
 	@.ci/deps build run
 	@$(MAKE) damage BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS=-O1
+	@$(MAKE) fuzzer
 
 vm: ## what needs a kernel with kTLS, in one that is booted for it
 	@.ci/deps build run vm
@@ -191,6 +192,21 @@ damage: all
 
 machine: all
 	@$(RUN) test/vm/boot test/vm/*.lua
+
+# For FUZZ_SECONDS, over what test/fuzz/http has, what the specs have, and
+# what earlier runs found.
+FUZZER ?= clang
+FUZZ_SECONDS ?= 60
+fuzzer: $(BUILD)/fuzz/http
+	@mkdir -p $(BUILD)/fuzz/found $(BUILD)/fuzz/seeds
+	@$(LUA) test/fuzz/http_seeds.lua $(BUILD)/fuzz/seeds
+	@$< -max_len=800 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
+	  -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/found $(BUILD)/fuzz/seeds test/fuzz/http
+
+$(BUILD)/fuzz/http: test/fuzz/http.c $(wildcard csrc/http/*.[ch])
+	@mkdir -p $(@D)
+	$(call SAY,fuzzer $<)$(FUZZER) -std=c11 -D_GNU_SOURCE -Icsrc -g -O1 -fno-sanitize-recover=all \
+	  -fsanitize=fuzzer,address,undefined -o $@ $(filter %.c,$^)
 
 figures: all
 	@$(RUN) CC='$(CC)' $(LUA) bench/run $(BENCH)

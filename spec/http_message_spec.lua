@@ -45,11 +45,13 @@ local function each(n)
 end
 
 -- The splits that are tried: byte by byte, and at every place, or at some of
--- a long one.
+-- a long one; at few where the collector never rests.
+local STEP <const> = (os.getenv "GC" or "") ~= "" and 19 or 1
+
 local function splits(bytes)
   local n = #bytes
   local list = { n < 3000 and each(n) or { 1, 2, 3, n - 3, n - 2, n - 1 } }
-  for at = 1, n - 1, n < 3000 and 1 or n // 10 do list[#list + 1] = { at } end
+  for at = 1, n - 1, n < 3000 and STEP or n // 10 do list[#list + 1] = { at } end
   return list
 end
 
@@ -535,7 +537,8 @@ describe("WebSocket frames", function()
       { false, plain(0x82, 126, "\x03\xe9"), 1009, "too long" },
       { false, plain(0x02, 126, "\x03\x20" .. ("x"):rep(800)) .. plain(0x80, 126, "\0\xc9"), 1009, "too long" },
       { false, plain(0x88, 1, "\x03"), 1002, "close frame" },
-      { false, plain(0x88, 3, "\x03\xe8\xff"), 1007, "UTF-8" }, { false, plain(0x88, 3, "\x03\xe8\xc3"), 1007, "UTF-8" },
+      { false, plain(0x88, 3, "\x03\xe8\xff"), 1007, "UTF-8" },
+      { false, plain(0x88, 3, "\x03\xe8\xc3"), 1007, "UTF-8" },
     } do
       local name = ("#%d %s"):format(i, row[4])
       local got = deframe(row[1], row[2], {})

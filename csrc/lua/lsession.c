@@ -7,22 +7,34 @@
 #include "io/fdchannel.h"
 #include "lua/lstream.h"
 
-static const char sessions_key = 'k'; /* stream -> its sessions, weak keys */
+/* stream -> its session, or a list of several; weak keys */
+static const char sessions_key = 'k';
 
-/* The stream keeps the session, and the sessions under it. */
-static void anchor(lua_State *L) {
+/* Pushes the session of the stream at slot 1, or the list, or nil. */
+static int push_sessions(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &sessions_key);
   lua_pushvalue(L, 1);
-  if (lua_rawget(L, -2) == LUA_TNIL) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, -2);
-    lua_rawset(L, -4);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  return lua_type(L, -1);
+}
+
+/* The stream keeps the session at slot 2, and the sessions under it. */
+static void anchor(lua_State *L) {
+  int type = push_sessions(L);
+  if (type == LUA_TUSERDATA) {
+    lua_createtable(L, 2, 0);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 1);
   }
   lua_pushvalue(L, 2);
-  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-  lua_pop(L, 2);
+  if (type != LUA_TNIL)
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &sessions_key);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_settop(L, 2);
 }
 
 static struct channel *check_channel(lua_State *L, int arg) {
@@ -96,9 +108,10 @@ static int l_session(lua_State *L) {
   if (s->reader.owner != NULL || s->writer.owner != NULL)
     return neap_fail(L, -EBUSY, "starttls: a task reads or writes");
   anchor(L);
-  c->under = s->session != NULL
-               ? s->session
-               : fdchannel_new(s->watch.fd, (enum fd_kind)s->kind);
+  c->under =
+    s->session != NULL
+      ? s->session
+      : fdchannel_new(s->watch.fd, (enum fd_kind)s->kind, s->shortdrains);
   if (c->under == NULL)
     return neap_fail(L, -ENOMEM, "starttls");
   s->session = c;
@@ -157,9 +170,7 @@ void lsession_linger(lua_State *L, struct core *c, struct stream *s) {
 /* session_of(stream): the outermost, or nil. */
 static int l_session_of(lua_State *L) {
   lua_settop(L, 1);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &sessions_key);
-  lua_pushvalue(L, 1);
-  if (lua_rawget(L, -2) == LUA_TTABLE)
+  if (push_sessions(L) == LUA_TTABLE)
     lua_rawgeti(L, -1, (lua_Integer)lua_rawlen(L, -1));
   return 1;
 }

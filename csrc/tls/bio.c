@@ -118,6 +118,8 @@ static int bio_read(BIO *bio, char *buf, size_t len, size_t *got) {
   n =
     under != NULL ? under->ops->read(under, buf, len) : (ssize_t)CHANNEL_CLOSED;
   BIO_clear_retry_flags(bio);
+  c->over->drained = n > 0 && under->drained;
+  c->over->more = n == -EAGAIN && under->more;
   *got = n > 0 ? (size_t)n : 0;
   *c->err = n < 0 ? (int)n : n == 0 ? CHANNEL_EOF : 0;
   if (n == -EAGAIN)

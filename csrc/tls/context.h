@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 enum { TLS_KEPT = 128, TLS_SCOPELEN = 32, TLS_MAXPINS = 8, TLS_PINLEN = 32 };
+enum { TLS_BUSY = 64 }; /* sessions that keep their buffers (busy.c) */
 
 struct tls_kept {
   char *name;
@@ -34,6 +35,8 @@ struct tls_functions {
   int (*keylog)(void *arg, const char *line, char *text, size_t room);
 };
 
+struct tls_session;
+
 struct tls_context {
   SSL_CTX *ctx;
   bool datagrams;      /* for DTLS */
@@ -55,6 +58,8 @@ struct tls_context {
   unsigned char scope[TLS_SCOPELEN];
   struct tls_psk *psk; /* clients, or NULL */
   struct tls_functions functions;
+  struct tls_session *busy[TLS_BUSY]; /* or NULL; the oldest is the next */
+  unsigned nextbusy;
 };
 
 /* What a session has now: a name may have chosen another than it began with. */

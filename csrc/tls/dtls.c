@@ -18,8 +18,14 @@ enum {
   NARROW = 548            /* what every path of IPv4 can carry */
 };
 
-/* Lengths in a record: its header and a handshake message's. */
-enum { RECORD_HEADER = 13, MESSAGE_HEADER = 12, RANDOM_AT = 27, RANDOM = 32 };
+/* Where things are in a record that begins a ClientHello. */
+enum {
+  EPOCH_AT = 3,
+  TYPE_AT = 13,
+  OFFSET_AT = 19,
+  RANDOM_AT = 27,
+  RANDOM = 32
+};
 
 /* ---- cookies ---- */
 
@@ -105,11 +111,13 @@ void dtls_feed(struct dtls *d, const char *in, size_t len) {
   d->inlen = len;
 }
 
-/* A handshake record of epoch 0 with the first message there is. */
+/* A handshake record of epoch 0 with the first message there is, or its first
+ * fragment. */
 bool dtls_ishello(const char *in, size_t len, const char **random) {
   const unsigned char *p = (const unsigned char *)in;
-  if (len < RECORD_HEADER + MESSAGE_HEADER + 2 + RANDOM || p[0] != 22 ||
-      p[1] != 0xfe || p[3] != 0 || p[4] != 0 || p[RECORD_HEADER] != 1)
+  if (len < RANDOM_AT + RANDOM || p[0] != 22 || p[1] != 0xfe ||
+      memcmp(p + EPOCH_AT, "\0", 2) != 0 || p[TYPE_AT] != 1 ||
+      memcmp(p + OFFSET_AT, "\0\0", 3) != 0)
     return false;
   *random = in + RANDOM_AT;
   return true;
@@ -147,7 +155,7 @@ int dtls_handshake(struct dtls *d) {
   ERR_clear_error();
   r = SSL_do_handshake(s->ssl);
   s->done = r == 1;
-  r = r == 1 ? 0 : tls_session_outcome(s, r);
+  r = r == 1 && !s->raised ? 0 : tls_session_outcome(s, r);
   if (r == 0)
     d->timeouts = 0;
   return r;

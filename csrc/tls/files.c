@@ -74,7 +74,7 @@ int tls_context_key(struct tls_context *c, const char *pem, size_t len,
   *why = NULL;
   if (key == NULL && p.asked)
     *why = passphrase == NULL ? tls_locked : tls_wrong;
-  else if (key == NULL && at_end())
+  else if (key == NULL && strstr(pem, "PRIVATE KEY-----") == NULL)
     *why = "there is no key in it";
   EVP_PKEY_free(key);
   BIO_free(in);

@@ -6,11 +6,14 @@
 static void tell(const SSL *ssl, const char *line) {
   const struct tls_functions *f = &tls_context_of(ssl)->functions;
   struct tls_session *s = SSL_get_app_data(ssl);
+  char text[TLS_TEXTLEN];
   if (s->raised)
     return;
   s->inside = true;
-  s->raised = f->keylog(f->arg, line, s->text, sizeof s->text) < 0;
+  s->raised = f->keylog(f->arg, line, text, sizeof text) < 0;
   s->inside = false;
+  if (s->raised)
+    tls_session_say(s, "%s", text);
   s->raised = s->raised || s->doomed;
 }
 

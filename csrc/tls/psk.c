@@ -118,10 +118,9 @@ static void note(struct tls_session *s, const char *identity, size_t len) {
 }
 
 void tls_psk_explain(struct tls_session *s) {
-  size_t len = strlen(s->text);
   if (s->stranger != NULL)
-    snprintf(s->text + len, sizeof s->text - len, ": there is no key of '%s'",
-             s->stranger);
+    tls_session_say(s, "%s: there is no key of '%s'",
+                    s->text != NULL ? s->text : "", s->stranger);
 }
 
 /* The key's length; 0: it is nobody's; -1: the session's text says why. */
@@ -129,12 +128,15 @@ static int find(SSL *ssl, const char *identity, size_t len,
                 unsigned char key[TLS_MAXPSK]) {
   const struct tls_functions *f = &tls_context_of(ssl)->functions;
   struct tls_session *s = SSL_get_app_data(ssl);
+  char text[TLS_TEXTLEN];
   int n;
   if (len == 0 || len > TLS_MAXIDENTITY || memchr(identity, '\0', len) != NULL)
     return 0;
   s->inside = true;
-  n = f->psk(f->arg, identity, len, key, s->text, sizeof s->text);
+  n = f->psk(f->arg, identity, len, key, text, sizeof text);
   s->inside = false;
+  if (n < 0)
+    tls_session_say(s, "%s", text);
   s->raised = n < 0 || s->doomed;
   if (n == 0)
     note(s, identity, len);

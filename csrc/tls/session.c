@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,10 +23,19 @@ static struct tls_session *session_of(struct channel *c) {
 
 /* ---- failures ---- */
 
+void tls_session_say(struct tls_session *s, const char *format, ...) {
+  char text[TLS_TEXTLEN];
+  va_list values;
+  va_start(values, format);
+  vsnprintf(text, sizeof text, format, values);
+  va_end(values);
+  free(s->text); /* it may be one of the values */
+  s->text = strdup(text);
+}
+
 static int fail(struct tls_session *s, const char *code, const char *text) {
   s->code = code;
-  s->text[0] = '\0';
-  strncat(s->text, text, sizeof s->text - 1);
+  tls_session_say(s, "%s", text);
   ERR_clear_error();
   return CHANNEL_FAILED;
 }
@@ -47,6 +58,7 @@ static int raised(struct tls_session *s) {
 }
 
 int tls_session_outcome(struct tls_session *s, int result) {
+  char text[TLS_TEXTLEN];
   unsigned long e;
   long verified;
   if (s->raised)
@@ -76,18 +88,23 @@ int tls_session_outcome(struct tls_session *s, int result) {
   }
   e = ERR_peek_last_error();
   verified = SSL_get_verify_result(s->ssl);
-  if (!s->done && verified != X509_V_OK && s->code == NULL &&
-      s->text[0] != '\0')
+  if (!s->done && verified != X509_V_OK && s->code == NULL && s->text != NULL)
     return verify_failed(s, verified);
   if (s->err == CHANNEL_EOF ||
       ERR_GET_REASON(e) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
     return fail(s, "ETLS",
                 s->done ? "truncated: the peer ended without close_notify"
                         : "the peer ended during the handshake");
-  tls_error(s->text, sizeof s->text);
+  tls_session_say(s, "%s", tls_error(text, sizeof text));
   tls_psk_explain(s);
   s->code = "ETLS";
   return CHANNEL_FAILED;
+}
+
+/* What another user of OpenSSL has left, in this thread. To ask is cheaper. */
+static void forget_errors(void) {
+  if (ERR_peek_error() != 0)
+    ERR_clear_error();
 }
 
 /* ---- the channel ---- */
@@ -137,11 +154,15 @@ static ssize_t session_read(struct channel *c, void *buf, size_t len) {
   if (c->held > 0)
     flush(c);
   s->reads = 0;
-  c->more = false;
-  ERR_clear_error();
+  c->more = c->drained = false;
+  forget_errors();
   r = SSL_read_ex(s->ssl, buf, len, &n);
-  if (r == 1)
+  if (r == 1) {
+    if (!s->busy)
+      tls_busy_begin(s);
+    c->drained = c->drained && !SSL_has_pending(s->ssl);
     return (ssize_t)n;
+  }
   r = tls_session_outcome(s, r);
   if (r == CHANNEL_PAUSED) { /* who shakes hands decides */
     c->want = CHANNEL_IN;
@@ -175,8 +196,10 @@ static ssize_t write_bytes(struct tls_session *s, const void *bytes,
                            size_t len) {
   size_t n;
   int r;
-  ERR_clear_error();
+  forget_errors();
   r = SSL_write_ex(s->ssl, bytes, len, &n);
+  if (r == 1 && !s->busy)
+    tls_busy_begin(s);
   if (r == 1)
     return (ssize_t)n;
   r = tls_session_outcome(s, r);
@@ -245,7 +268,7 @@ static void session_close(struct channel *c, bool quiet) {
 static const char *why(struct channel *c, const char **code) {
   struct tls_session *s = session_of(c);
   *code = s->code != NULL ? s->code : "ETLS";
-  return s->text;
+  return s->text != NULL ? s->text : "not enough memory";
 }
 
 static const struct channel_ops ops = {
@@ -323,6 +346,7 @@ void tls_session_close(struct tls_session *s) {
   s->doomed = s->inside;
   if (s->doomed)
     return;
+  tls_busy_end(s);
   if (s->ssl != NULL && s->done)
     SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   SSL_free(s->ssl);
@@ -331,6 +355,7 @@ void tls_session_close(struct tls_session *s) {
   free(s->asked);
   free(s->early);
   free(s->stranger);
-  s->name = s->asked = s->stranger = NULL;
+  free(s->text);
+  s->name = s->asked = s->stranger = s->text = NULL;
   s->early = NULL;
 }

@@ -28,13 +28,15 @@ struct tls_session {
   struct tls_context *answer; /* NULL: refused; kept by who answered */
   char *asked;                /* the name in the ClientHello, or NULL */
   struct tls_early *early;    /* or NULL */
-  bool vouched;               /* a stapled OCSP response says that it is good */
-  bool inside;                /* a function of the user's runs in it */
-  bool raised;                /* and has failed: text says how */
-  bool doomed;                /* and has closed it */
-  char *stranger;             /* servers: whose key there was not, or NULL */
+  unsigned place;             /* in context->busy, if it is */
+  bool busy;
+  bool vouched;   /* a stapled OCSP response says that it is good */
+  bool inside;    /* a function of the user's runs in it */
+  bool raised;    /* and has failed: text says how */
+  bool doomed;    /* and has closed it */
+  char *stranger; /* servers: whose key there was not, or NULL */
   const char *code;
-  char text[TLS_TEXTLEN];
+  char *text; /* what failed, or NULL */
 };
 
 /* A client's, or a server's, over what base.under will be. name: NULL, or
@@ -48,6 +50,14 @@ int tls_session_open(struct tls_session *s, struct tls_context *c, bool server,
 int tls_session_over(struct tls_session *s, struct tls_context *c, BIO *bio,
                      bool server, const char *name, const char *sni,
                      const char **why);
+
+/* busy.c: used now; what is done with it is over. */
+void tls_busy_begin(struct tls_session *s);
+void tls_busy_end(struct tls_session *s);
+
+/* What failed, as printf has it, TLS_TEXTLEN bytes of it at most. */
+void tls_session_say(struct tls_session *s, const char *format, ...)
+  __attribute__((format(printf, 2, 3)));
 
 /* What OpenSSL's last call came to: -EAGAIN, CHANNEL_EOF, or a failure. */
 int tls_session_outcome(struct tls_session *s, int result);

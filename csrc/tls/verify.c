@@ -86,10 +86,10 @@ static const char *names_of(X509 *cert, char *text, size_t len) {
 
 void tls_verify_tell(struct tls_session *s, const char *what, X509 *cert) {
   char subject[128], issuer[128];
-  snprintf(s->text, sizeof s->text, "%s (certificate of %s, issued by %s)",
-           what,
-           name_text(X509_get_subject_name(cert), subject, sizeof subject),
-           name_text(X509_get_issuer_name(cert), issuer, sizeof issuer));
+  tls_session_say(
+    s, "%s (certificate of %s, issued by %s)", what,
+    name_text(X509_get_subject_name(cert), subject, sizeof subject),
+    name_text(X509_get_issuer_name(cert), issuer, sizeof issuer));
 }
 
 /* What is wrong with whose certificate: only here it is known. */
@@ -113,7 +113,7 @@ static void describe(X509_STORE_CTX *v) {
     what = named;
   }
   if (cert == NULL)
-    snprintf(s->text, sizeof s->text, "%s", what);
+    tls_session_say(s, "%s", what);
   else
     tls_verify_tell(s, what, cert);
 }
@@ -133,7 +133,7 @@ static int verify_all(X509_STORE_CTX *v, void *arg) {
     X509_STORE_CTX_get_ex_data(v, SSL_get_ex_data_X509_STORE_CTX_idx());
   struct tls_session *s = SSL_get_app_data(ssl);
   bool good = !s->verifies || X509_verify_cert(v) == 1;
-  if (good && !SSL_is_server(ssl) && !pins_hold(c, v, s->verifies)) {
+  if (good && !pins_hold(c, v, s->verifies)) {
     X509_STORE_CTX_set_error(v, X509_V_ERR_APPLICATION_VERIFICATION);
     good = false;
   }

@@ -145,7 +145,7 @@ end
 function M.listen(host, port, given)
   local o <const> = args.check(given, listen_options, 3, 2)
   check_values(o, 2)
-  if not o.cert and not o.context and not o.psk then error("option 'cert' is missing", 2) end
+  if not contexts.serves(o) then error("option 'cert' is missing", 2) end
   local context, why, code = contexts.of(o, true, 2, true)
   if not context then return nil, why, code end
   local ok

@@ -196,15 +196,29 @@ end
 
 -- ---- servers ----
 
-local secured <const> = setmetatable({}, { __mode = "k" }) -- listener -> { context =, given =, timeout =, failed = }
+-- listener -> { context =, given =, early =, timeout =, failed = }
+local secured <const> = setmetatable({}, { __mode = "k" })
 
--- How a connection begins: its handshake, no longer than it may take.
+-- Its connections begin with this from now on. True, or nil, message, code.
+local function use(how, context, given)
+  local ok, why, code = contexts.ready(context, true)
+  if not ok then return nil, why, code end
+  how.context, how.given, how.early = context, given, contexts.settings(context).max_early_data
+  return true
+end
+
+-- How a connection begins: its handshake, no longer than it may take. All in
+-- one function: each that calls another makes the stacks of all tasks longer.
 local function beginning(how)
   return function(conn)
     local ip, port = conn:getpeername() -- who has gone has no name any more
     local before = conn:gettimeout()
     conn:settimeout(how.timeout)
-    local ok, why, code = secure(conn, how.context, { server = true })
+    local session, why, code = tlscore.session(how.context, true)
+    local ok = session
+    if ok and how.early then ok, why, code = tlscore.early(session) end
+    if ok then ok, why, code = core.session(conn, session) end
+    if ok == false then ok, why, code = choose(conn, how.context, session) end
     if ok then return conn:settimeout(before) end
     how.failed = how.failed + 1
     conn:close()
@@ -219,11 +233,13 @@ function M.listen(host, port, given)
   if not contexts.serves(o) then error("option 'cert' is missing", 2) end
   local context, why, code = contexts.of(o, true, 2)
   if not context then return nil, why, code end
+  local how <const> = { timeout = o.handshake_timeout or HANDSHAKE_TIMEOUT, failed = 0 }
+  local ok
+  ok, why, code = use(how, context, o.context ~= nil)
+  if not ok then return nil, why, code end
   local made
   made, why, code = tcp.listen(host, port, args.pick(o, args.tcp_listen))
   if not made then return nil, why, code end
-  local how <const> = { context = context, given = o.context ~= nil,
-    timeout = o.handshake_timeout or HANDSHAKE_TIMEOUT, failed = 0 }
   secured[made] = how
   listeners.begin_with(made, beginning(how))
   return made
@@ -247,7 +263,9 @@ function listener:reload(given)
     context, why, code = contexts.remake(how.context, o, 2)
   end
   if not context then return nil, why, code end
-  how.context, how.given = context, o.context ~= nil
+  local ok
+  ok, why, code = use(how, context, o.context ~= nil)
+  if not ok then return nil, why, code end
   return self
 end
 

@@ -8,7 +8,7 @@
 --   <!-- skip: why this one cannot run here -->
 -- The setup shares the block's globals. Each block finds neap, tcp, unix and
 -- the other modules as globals, and to build a setup of: echo(), peer(...),
--- server(fn), tlsserver(starttls), nameserver(zone), sockets(options), path(),
+-- server(fn), tlsserver(starttls), dtlsserver(), nameserver(zone), sockets(options), path(),
 -- after(seconds, fn), forever(seconds),
 -- input(text), and skip(why) for what only the setup can find out. Where the block says `--> text`
 -- behind a print, that must be among what is printed, in this order; a text
@@ -54,7 +54,7 @@ end
 local prelude <const> = [==[
 neap, tcp, unix = require "neap", require "neap.tcp", require "neap.unix"
 setmetatable(_G, { __index = function(_, name)
-  for _, module in ipairs { "udp", "raw", "packet", "tun", "icmp", "wire", "pcap", "filter", "tls", "x509", "dns" } do
+  for _, module in ipairs { "udp", "raw", "packet", "tun", "icmp", "wire", "pcap", "filter", "tls", "dtls", "x509", "dns" } do
     if name == module then return require("neap." .. name) end
   end
 end })
@@ -104,6 +104,16 @@ function tlsserver(starttls)
   end)
   local host, port = listener:getsockname()
   return host, port, ca:pem(), options.cert, options.key
+end
+function dtlsserver()
+  local key = x509.key()
+  local cert = x509.make { key = key, names = { "localhost", "127.0.0.1" } }
+  local listener = keep(assert(dtls.listen("127.0.0.1", 0, { cert = cert:pem(), key = key:pem() })))
+  neap.spawn({ daemon = true, name = "server" }, listener.serve, listener, function(sock)
+    for data in sock:messages() do sock:send(data) end
+  end)
+  local host, port = listener:getsockname()
+  return host, port, cert:pem(), cert:pem(), key:pem()
 end
 function nameserver(zone)
   local server = keep(assert(dns.server(function(question)

@@ -21,7 +21,7 @@ static int fail(lua_State *L, struct dtls *d, int err) {
   if (err == CHANNEL_EOF)
     return ltls_fail(L, "EOF", "end of stream");
   return ltls_fail(L, s->code != NULL ? s->code : "ETLS", "%s",
-                   s->text[0] != '\0' ? s->text : "OpenSSL failed");
+                   s->text != NULL ? s->text : "OpenSSL failed");
 }
 
 /* dtls(context, server, name, sni, mtu, microseconds until what got no answer

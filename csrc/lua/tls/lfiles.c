@@ -67,8 +67,8 @@ static int l_trustdir(lua_State *L) {
 static int l_crl(lua_State *L) {
   size_t len;
   const char *pem = luaL_checklstring(L, 2, &len), *why;
-  return read_by(L, tls_context_crl(ltls_context(L, 1), pem, len, &why), "crl",
-                 why);
+  int err = tls_context_crl(ltls_context(L, 1), pem, len, &why);
+  return read_by(L, err, "crl", why);
 }
 
 void ltls_open_files(lua_State *L) {

@@ -22,7 +22,7 @@ function M.new(udp, wild)
     udp = udp, wild = wild, all = wild, process = core.process(),
     peers = setmetatable({}, { __mode = "v" }), -- by address
     rivals = {}, -- clients that begin anew, by address
-    shaking = {}, -- nobody else has those
+    shaking = {}, nshaking = 0, -- nobody else has those
     timed = {}, -- peer -> when it is to be woken
     n = 0,
   }, endpoint)
@@ -56,14 +56,20 @@ function endpoint:enter(peer)
     if there then peers.close(there, true) end
     self.peers[peer.key] = peer
   end
-  self.n = self.n + 1
+  self.n, self.nshaking = self.n + 1, self.nshaking + 1
   self.shaking[peer] = true
+end
+
+local function shakes_no_more(self, peer)
+  if not self.shaking[peer] then return end
+  self.shaking[peer] = nil
+  self.nshaking = self.nshaking - 1
 end
 
 --- Its handshake is done: one that was there before, at the same address, is
 -- no more (RFC 6347 section 4.2.8).
 function endpoint:established(peer)
-  self.shaking[peer] = nil
+  shakes_no_more(self, peer)
   if not peer.server then return end
   if self.rivals[peer.key] == peer then
     local old <const> = self.peers[peer.key]
@@ -83,7 +89,8 @@ end
 function endpoint:leave(peer)
   if self.peers[peer.key or false] == peer then self.peers[peer.key] = nil end
   if self.rivals[peer.key or false] == peer then self.rivals[peer.key] = nil end
-  self.shaking[peer], self.timed[peer] = nil, nil
+  shakes_no_more(self, peer)
+  self.timed[peer] = nil
   self.n = self.n - 1
   if self.n == 0 and not self.door then self:close() end
 end

@@ -23,10 +23,8 @@ end
 
 -- No more now: who comes asks again later.
 local function is_full(self)
-  local o <const>, n = self.settings, 0
-  for _ in pairs(self.endpoint.shaking) do n = n + 1 end
-  self.nshaking = n
-  return n >= o.max_handshakes or self.endpoint.n >= o.max_peers or self.ready:count() >= o.backlog
+  local o <const>, endpoint <const> = self.settings, self.endpoint
+  return endpoint.nshaking >= o.max_handshakes or endpoint.n >= o.max_peers or self.ready:count() >= o.backlog
 end
 
 -- Where an answer goes to, and comes from.
@@ -258,8 +256,7 @@ function methods:tlsfailures() return check(self, "tlsfailures").failed end
 --- Counts: peers, handshakes; hellos, refused, failed since it was made.
 function methods:statistics()
   local d <const> = check(self, "statistics")
-  local n = 0
-  for _ in pairs(d.endpoint.shaking) do n = n + 1 end
+  local n <const> = d.endpoint.nshaking
   return { peers = d.endpoint.n - n, handshakes = n, hellos = d.hellos, refused = d.refused, failed = d.failed }
 end
 

@@ -126,6 +126,7 @@ end
 -- ---- what comes ----
 
 local function deliver(self, data)
+  if self.deaf then return end
   local waits <const> = self.inbox.oldest <= self.inbox.newest
   if not waits and self.queued + #data + OVERHEAD > self.maxqueue then
     self.dropped = self.dropped + 1

@@ -177,7 +177,7 @@ end
 -- What it fails with, where nothing is there and nothing will come.
 local function over(self, name)
   if self.state == "closed" then return is_closed() end
-  if self.ended then return nil, "end of stream", "EOF" end
+  if self.ended or self.deaf then return nil, "end of stream", "EOF" end
   if self.broken then return nil, ("%s %s: %s"):format(name, peers.text(self), self.broken[1]), self.broken[2] end
 end
 
@@ -197,7 +197,7 @@ local function next_message(self, name, deadline)
   if self.state == "closed" then return is_closed() end
   local item = take(self)
   if not item then
-    if self.state == "closed" or self.ended or self.broken then return over(self, name) end
+    if self.state == "closed" or self.ended or self.deaf or self.broken then return over(self, name) end
     self.endpoint:needs_pump()
     local why, code
     item, why, code = self.inbox:wait(deadline and math.max(0, deadline - core.now()))
@@ -323,7 +323,7 @@ function methods:shutdown(how)
     peers.farewell(self)
   end
   if how ~= "w" then
-    self.ended = true
+    self.deaf = true
     self.inbox:clear()
     self.queued = 0
     self.inbox:finish "EOF"

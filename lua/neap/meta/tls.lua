@@ -9,10 +9,17 @@
 ---@class neap.tls.context_options
 ---@field cert? string|string[] PEM text or a path: the certificate, then its chain
 ---@field key? string|string[] PEM text or a path
----@field passphrase? string|fun(): string
+---@field pkcs12? string|string[] a path or bytes: certificate, key and chain
+---@field passphrase? string|fun(number: integer, path: string?): string?, string?, string?
 ---@field ca? string PEM text, a file or a directory; the system's list if absent
 ---@field ca_only? boolean false: the system's list, too
----@field crl? string
+---@field crl? string|string[]
+---@field tickets? boolean false: nothing is resumed
+---@field ticket_secret? string|string[] 32 bytes or more; the first makes tickets, all open them
+---@field ticket_lifetime? integer seconds, 43200 if absent
+---@field psk? neap.tls.psk|table<string, string>|fun(identity: string): string?
+---@field psk_hint? string servers of TLS 1.2
+---@field keylog? boolean|string|fun(line: string) true: what SSLKEYLOGFILE names
 ---@field ocsp? boolean|"require"|string|(fun(): string?)|(string|fun(): string?)[]
 ---@field pins? string[] SHA-256 digests of public keys, 32 bytes each
 ---@field depth? integer
@@ -29,6 +36,10 @@
 ---@field insecure_no_verify? boolean
 ---@field insecure_no_verify_name? boolean
 
+---@class neap.tls.psk a client's key in place of certificates
+---@field identity string
+---@field key string
+
 ---@class neap.tls.starttls_options: neap.tls.context_options
 ---@field context? neap.tls.context
 ---@field server? boolean
@@ -42,6 +53,9 @@
 ---@field context? neap.tls.context
 ---@field handshake_timeout? number seconds, 10 if absent
 
+---@class neap.tls.reload_options: neap.tls.context_options
+---@field context? neap.tls.context
+
 ---@class neap.tls.info
 ---@field version string "TLSv1.3"
 ---@field cipher string
@@ -49,6 +63,7 @@
 ---@field alpn? string
 ---@field servername? string
 ---@field resumed boolean
+---@field psk_identity? string
 ---@field ocsp? "good" what a stapled response says
 ---@field early_data? "accepted"|"rejected"
 ---@field ktls? "both"|"send"|"receive"|"none" where it was asked for
@@ -134,6 +149,13 @@ function stream:tlsrekey(both) end
 
 ---@class neap.listener
 local listener = {}
+
+---Connections begin from now on with what the files say now, and these options.
+---@param options? neap.tls.reload_options
+---@return neap.listener?
+---@return string? message
+---@return neap.code? code
+function listener:reload(options) end
 
 ---How many handshakes have failed.
 ---@return integer

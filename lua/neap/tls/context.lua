@@ -34,17 +34,19 @@ function parts.versions(context, o)
   return tlscore.versions(context, checks.versions[o.min_version or "1.2"], checks.versions[o.max_version] or 0)
 end
 
--- Where there are keys in place of certificates: with forward secrecy alone.
-local PSK_CIPHERS <const> = "ECDHE-PSK-CHACHA20-POLY1305:DHE-PSK-AES256-GCM-SHA384:DHE-PSK-CHACHA20-POLY1305:"
-  .. "DHE-PSK-AES128-GCM-SHA256:ECDHE-PSK-AES256-CBC-SHA384:ECDHE-PSK-AES128-CBC-SHA256"
-local OTHER_CIPHERS <const> = ":ALL:!COMPLEMENTOFDEFAULT:!eNULL:!kPSK:!kRSAPSK"
-
 -- Of who has a certificate: with forward secrecy, and none that decrypts before
 -- it has verified (CBC). A client alone may need those of an old server.
 local OWN_CIPHERS <const> = "DEFAULT:!kRSA:!SHA1:!SHA256:!SHA384"
 
+-- The same where there are keys in place of certificates, and then what goes
+-- with certificates.
+local PSK_CIPHERS <const> = "ECDHE-PSK-CHACHA20-POLY1305:DHE-PSK-AES256-GCM-SHA384:DHE-PSK-CHACHA20-POLY1305:"
+  .. "DHE-PSK-AES128-GCM-SHA256:"
+local SERVER_CIPHERS <const> = PSK_CIPHERS .. "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20"
+local CLIENT_CIPHERS <const> = PSK_CIPHERS .. "ALL:!COMPLEMENTOFDEFAULT:!eNULL:!kPSK:!kRSAPSK"
+
 function parts.ciphers(context, o)
-  local wanted <const> = o.ciphers or o.psk and PSK_CIPHERS .. OTHER_CIPHERS
+  local wanted <const> = o.ciphers or o.psk and (checks.is_client_psk(o.psk) and CLIENT_CIPHERS or SERVER_CIPHERS)
     or (o.cert or o.pkcs12) and OWN_CIPHERS
   if not wanted then return true end
   return tlscore.ciphers(context, wanted)
