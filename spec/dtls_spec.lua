@@ -6,7 +6,7 @@ local helper <const> = require "support.helper"
 local lab <const> = require "support.dtls_lab"
 local neap <const> = require "neap"
 local tls <const> = require "neap.tls"
-local tlscore <const> = require "neap.tlscore"
+local machines <const> = require "neap.tlscore".dtls
 local udp <const> = require "neap.udp"
 
 local in_task <const>, eventually <const> = helper.in_task, helper.eventually
@@ -92,6 +92,46 @@ describe("an association", function()
       assert(a:send "x")
       assert.equal("x", (b:receive()))
     end
+  end)
+
+  works("resumes in short datagrams, though the ticket takes several", function()
+    local listener <close>, port = lab.listen { mtu = 256 }
+    local context = assert(dtls.context { ca = lab.root })
+    for round = 1, 2 do
+      local a <close> = assert(lab.connect(port, { context = context, mtu = 256, timeout = 3 }))
+      local b <close> = assert(listener:accept(5))
+      assert.equal(round == 2, b:tlsinfo().resumed)
+      assert(a:send "x")
+      assert.equal("x", (b:receive()))
+    end
+  end)
+
+  works("resumes though the last flight is lost", function()
+    local listener <close>, port = lab.listen { retransmit = 0.03 }
+    local context = assert(dtls.context { ca = lab.root })
+    assert(lab.connect(port, { context = context })):close()
+    assert(listener:accept(5)):close()
+    local relay <close> = lab.relay(port, function(data, n) return n ~= 3 and data or nil end)
+    local a <close> = assert(lab.connect(relay.port, { context = context }))
+    assert.is_true(a:tlsinfo().resumed)
+    local b <close> = assert(listener:accept(5))
+    assert(a:send "x")
+    assert.equal("x", (b:receive()))
+    assert(b:send "y")
+    assert.equal("y", (a:receive()))
+  end)
+
+  works("needs no certificate where both have a key", function()
+    local secret = ("k"):rep(32)
+    local listener <close>, port = lab.listen { context = false, psk = { me = secret } }
+    local a <close> = assert(lab.connect(port, { context = false, psk = { identity = "me", key = secret } }))
+    local b <close> = assert(listener:accept(5))
+    assert.equal("me", b:tlsinfo().psk_identity)
+    assert(a:send "x")
+    assert.equal("x", (b:receive()))
+    local other, why, code = lab.connect(port, { context = false, psk = { identity = "you", key = secret } })
+    assert.fails("ETLS", other, why, code)
+    assert.equal(1, listener:tlsfailures())
   end)
 
   works("answers from the address that was asked", function()
@@ -756,15 +796,15 @@ describe("a client that begins anew at its old address", function()
     local b <close> = assert(listener:accept(5))
     -- somebody at the same address, as far as the server sees
     local context = lab.contexts.client
-    local liar = assert(tlscore.dtls(context, false, "good.example", "good.example", 1400, 1000000))
-    liar:feed(nil, {})
-    relay.inject(liar:take())
+    local liar = assert(machines.open(context, false, "good.example", "good.example", 1400, 1000000))
+    machines.feed(liar, nil, {})
+    relay.inject(machines.take(liar))
     local answers = 0
     relay.down = function(data)
       answers = answers + 1
       if answers == 1 then -- the cookie comes back; and then nothing
-        liar:feed(data, {})
-        relay.inject(liar:take())
+        machines.feed(liar, data, {})
+        relay.inject(machines.take(liar))
       end
       return data
     end
@@ -788,12 +828,12 @@ describe("a client that begins anew at its old address", function()
     -- this one hears nothing after the cookie
     local first = neap.spawn(function()
       local context = lab.contexts.client
-      local machine = assert(tlscore.dtls(context, false, "good.example", "good.example", 1400, 1000000))
+      local machine = assert(machines.open(context, false, "good.example", "good.example", 1400, 1000000))
       local sock <close> = assert(udp.connect("127.0.0.1", port, { bind = "127.0.0.1:" .. from }))
-      machine:feed(nil, {})
-      sock:send(machine:take())
-      machine:feed((sock:receive()), {})
-      sock:send(machine:take())
+      machines.feed(machine, nil, {})
+      sock:send(machines.take(machine))
+      machines.feed(machine, (sock:receive()), {})
+      sock:send(machines.take(machine))
       sock:receive()
     end)
     first:join()
@@ -898,6 +938,9 @@ describe("options", function()
       end)
     end
     raises("option 'cert' is missing", function() dtls.listen("127.0.0.1", 0) end)
+    raises("bad argument #2", function() dtls.listen("127.0.0.1", 70000, { context = lab.contexts.server }) end)
+    raises("bad argument #1", function() dtls.listen({}, 0, { context = lab.contexts.server }) end)
+    raises("option 'bind'", function() dtls.connect("127.0.0.1", 9, { bind = "nonsense" }) end)
     raises("option 'sni'", function()
       dtls.listen("127.0.0.1", 0, { cert = lab.cert, key = lab.key, sni = function() end })
     end)
@@ -917,7 +960,7 @@ describe("options", function()
     if not old then assert.fails("ETLS", old, why, code) end
   end)
 
-  with_pair("of the UDP socket are set and told", function(a, b)
+  with_pair("of the UDP socket are set and told", function(a, b, listener)
     assert.equal(7, a:getsockopt "IP_TTL")
     assert.equal(a, a:setsockopt("IP_TTL", 9))
     assert.equal(9, a:getsockopt "IP_TTL")
@@ -925,6 +968,14 @@ describe("options", function()
     assert.equal("x", (b:receive()))
     raises("'ip'", function() a:sendmsg("x", { ip = "127.0.0.1" }) end)
     raises("sendto", function() error("sendto " .. tostring(select(2, pcall(a.sendto, a, "x", "127.0.0.1", 9))), 1) end)
+    raises("unknown socket option 'SO_X'", function() b:getsockopt "SO_X" end)
+    raises("unknown socket option 'SO_X'", function() listener:setsockopt("SO_X", 1) end)
+    raises("bad argument #1", function() listener:accept "soon" end)
+    raises("bad argument #1", function() listener:serve(5) end)
+    raises("unknown option 'max'", function() listener:serve(print, { max = 5 }) end)
+    assert.raises("bad self", listener.accept, {})
+    assert.equal(listener, listener:setsockopt("IP_TTL", 8))
+    assert.equal(8, b:getsockopt "IP_TTL")
     assert.fails("EOPNOTSUPP", a:join "239.1.2.3")
     assert.fails("EOPNOTSUPP", a:connect("127.0.0.1", 9))
     assert.fails("EOPNOTSUPP", a:detach())

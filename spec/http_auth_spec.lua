@@ -118,7 +118,7 @@ describe("auth.challenges", function()
 
   it("never raises", function()
     local parts <const> = { "Basic", " ", ",", "=", '"', "\\", "a", "realm", "==", "\t", "\0", "Digest nonce=x", "1" }
-    for _ = 1, 3000 do
+    for _ = 1, 3000 // helper.slow do
       local out = {}
       for i = 1, math.random(1, 20) do out[i] = parts[math.random(#parts)] end
       local text <const> = table.concat(out)

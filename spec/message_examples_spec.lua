@@ -282,3 +282,43 @@ describe("examples/tour.lua", function()
     shows(out, { "raw: skipped: raw.open 253: socket: Operation not permitted", "packet: skipped: ", "tun: " })
   end)
 end)
+
+describe("examples/dtls_echo.lua", function()
+  it("answers itself, and believes whom it is told to", function()
+    in_task(function()
+      local server <close> = start(nil, "dtls_echo.lua", { "-l", "127.0.0.1", "0" })
+      local port = port_of(server)
+      local pin = server:printed "pin ":match "pin (%S+)"
+      local code, out, err = run(nil, "dtls_echo.lua", { "-p", pin, "127.0.0.1", port, "one", "two words" })
+      assert.same({ 0, "" }, { code, err })
+      assert.is_truthy(out:find "^DTLSv1.- bytes\none %([%d.]+ ms, try 1%)\ntwo words %([%d.]+ ms, try 1%)\n$", out)
+      local client = start(nil, "dtls_echo.lua", { "-p", pin, "127.0.0.1", port })
+      client:write "ebb\n"
+      client:printed "ebb ("
+      client:write "flood\n"
+      code, out = client:finish()
+      assert.equal(0, code)
+      assert.is_truthy(out:find "\nflood %(", out)
+      code, out, err = run(nil, "dtls_echo.lua", { "-p", ("A"):rep(43) .. "=", "127.0.0.1", port, "x" })
+      assert.same({ 1, "" }, { code, out })
+      assert.is_truthy(err:find("no key of the chain is pinned", 1, true), err)
+      code, out, err = run(nil, "dtls_echo.lua", { "127.0.0.1", port, "x" })
+      assert.same({ 1, "" }, { code, out })
+      assert.is_truthy(err:find("self", 1, true), err)
+      server:kill "TERM"
+      code, out = server:wait()
+      assert.equal(0, code)
+      assert.is_truthy(out:find "%d clients, 2 failed\n", out)
+    end)
+  end)
+
+  it("complains about its arguments", function()
+    in_task(function()
+      for _, words in ipairs { {}, { "-l" }, { "-x", "1" }, { "-l", "127.0.0.1", "x" }, { "127.0.0.1" } } do
+        local code, out, err = run(nil, "dtls_echo.lua", words)
+        assert.same({ 1, "" }, { code, out })
+        assert.is_truthy(err:find("usage: ", 1, true), err)
+      end
+    end)
+  end)
+end)

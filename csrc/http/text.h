@@ -37,66 +37,78 @@ static inline bool http_iscontrol(char c) {
   return ((uint8_t)c < 0x20 && c != '\t') || c == 0x7f;
 }
 
-#ifdef __SSE2__
-static inline __m128i http_load(const char *p) {
-  return _mm_loadu_si128((const __m128i *)(const void *)p);
-}
-
-/* A bit for each of 16 bytes: is it a control character? */
-static inline unsigned http_controls(const char *p) {
-  __m128i x = http_load(p);
-  __m128i bad = _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x);
-  bad = _mm_andnot_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('\t')), bad);
-  bad = _mm_or_si128(bad, _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f)));
-  return (unsigned)_mm_movemask_epi8(bad);
-}
-
-/* A bit for each of 16 bytes: is it c? */
-static inline unsigned http_equals(const char *p, char c) {
-  __m128i x = _mm_cmpeq_epi8(http_load(p), _mm_set1_epi8(c));
-  return (unsigned)_mm_movemask_epi8(x);
-}
-
-/* Where `bits` of p first says yes, for p from `from` on; of the last bytes,
- * those are looked at again that lie before. */
-#define HTTP_SEARCH(from, end, bits) \
-  const char *p = from; \
-  unsigned at; \
-  for (; end - p >= 16; p += 16) { \
-    at = bits; \
-    if (at != 0) \
-      return p + __builtin_ctz(at); \
-  } \
-  if (p < end && end - from >= 16) { \
-    size_t seen = (size_t)(16 - (end - p)); \
-    p = end - 16; \
-    at = bits >> seen << seen; \
-    return at != 0 ? p + __builtin_ctz(at) : end; \
-  }
-#else
-#define HTTP_SEARCH(from, end, bits) const char *p = from;
-#endif
-
-/* The first control character in [from, end), or end. */
-static inline const char *http_control(const char *from, const char *end) {
-  HTTP_SEARCH(from, end, http_controls(p))
-  while (p < end && !http_iscontrol(*p))
-    p++;
-  return p;
-}
-
-/* The first c in [from, end), or end. */
-static inline const char *http_find(const char *from, const char *end, char c) {
-  HTTP_SEARCH(from, end, http_equals(p, c))
-  while (p < end && *p != c)
-    p++;
-  return p;
-}
-
 static inline uint64_t http_word(const char *p) {
   uint64_t word;
   memcpy(&word, p, sizeof word);
   return word;
+}
+
+/* What a search looks for: a byte, or control characters. */
+enum { HTTP_CONTROLS = -1 };
+
+static inline bool http_sought(char c, int what) {
+  return what == HTTP_CONTROLS ? http_iscontrol(c) : c == (char)what;
+}
+
+#ifdef __SSE2__
+enum { HTTP_STEP = 16 };
+
+/* A bit for each of 16 bytes: is it what is sought? */
+static inline unsigned http_hits(const char *p, int what) {
+  __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p), hits;
+  if (what != HTTP_CONTROLS) {
+    hits = _mm_cmpeq_epi8(x, _mm_set1_epi8((char)what));
+  } else {
+    hits = _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1f)), x);
+    hits = _mm_andnot_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('\t')), hits);
+    hits = _mm_or_si128(hits, _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f)));
+  }
+  return (unsigned)_mm_movemask_epi8(hits);
+}
+#else
+enum { HTTP_STEP = 8 };
+
+static inline uint64_t http_zeros(uint64_t x) {
+  return (x - 0x0101010101010101) & ~x & 0x8080808080808080;
+}
+
+/* 0 if none of 8 bytes is sought; a tab may seem to be. */
+static inline uint64_t http_hits(const char *p, int what) {
+  uint64_t x = http_word(p);
+  if (what != HTTP_CONTROLS)
+    return http_zeros(x ^ 0x0101010101010101 * (uint8_t)what);
+  return ((x - 0x2020202020202020) & ~x & 0x8080808080808080) |
+         http_zeros(x ^ 0x7f7f7f7f7f7f7f7f);
+}
+#endif
+
+static inline const char *http_search(const char *from, const char *end,
+                                      int what) {
+  const char *p = from;
+  while (end - p >= HTTP_STEP && http_hits(p, what) == 0)
+    p += HTTP_STEP;
+#ifdef __SSE2__
+  if (end - p >= HTTP_STEP)
+    return p + __builtin_ctz(http_hits(p, what));
+  if (p < end && end - from >= HTTP_STEP) { /* the last 16, some seen before */
+    unsigned seen = (unsigned)(HTTP_STEP - (end - p));
+    unsigned hits = http_hits(end - HTTP_STEP, what) >> seen;
+    return hits != 0 ? p + __builtin_ctz(hits) : end;
+  }
+#endif
+  while (p < end && !http_sought(*p, what))
+    p++;
+  return p;
+}
+
+/* The first control character in [from, end), or end. */
+static inline const char *http_control(const char *from, const char *end) {
+  return http_search(from, end, HTTP_CONTROLS);
+}
+
+/* The first c in [from, end), or end. */
+static inline const char *http_find(const char *from, const char *end, char c) {
+  return http_search(from, end, (uint8_t)c);
 }
 
 /* Do n bytes equal `lower`, a text in lower case, whatever their case is?

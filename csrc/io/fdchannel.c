@@ -10,13 +10,16 @@ struct fdchannel {
   struct channel base;
   int fd;
   enum fd_kind kind;
+  bool shortdrains; /* as a stream has it */
 };
 
 static ssize_t fd_read(struct channel *c, void *buf, size_t len) {
   struct fdchannel *f = container_of(c, struct fdchannel, base);
+  ssize_t n =
+    f->kind <= FD_UNIX ? sys_recv(f->fd, buf, len) : sys_read(f->fd, buf, len);
   c->want = CHANNEL_IN;
-  return f->kind <= FD_UNIX ? sys_recv(f->fd, buf, len)
-                            : sys_read(f->fd, buf, len);
+  c->drained = f->shortdrains && n > 0 && (size_t)n < len;
+  return n;
 }
 
 static ssize_t fd_write(struct channel *c, const struct iovec *iov, int n) {
@@ -58,7 +61,7 @@ static const struct channel_ops fd_ops = {
   .guarded = fd_guarded,
 };
 
-struct channel *fdchannel_new(int fd, enum fd_kind kind) {
+struct channel *fdchannel_new(int fd, enum fd_kind kind, bool shortdrains) {
   struct fdchannel *f = calloc(1, sizeof *f);
   if (f == NULL)
     return NULL;
@@ -68,5 +71,6 @@ struct channel *fdchannel_new(int fd, enum fd_kind kind) {
   f->base.ops = &fd_ops;
   f->fd = fd;
   f->kind = kind;
+  f->shortdrains = shortdrains;
   return &f->base;
 }

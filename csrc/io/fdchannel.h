@@ -8,6 +8,6 @@
 #include "sys/fd.h"
 
 /* NULL if there is no memory. */
-struct channel *fdchannel_new(int fd, enum fd_kind kind);
+struct channel *fdchannel_new(int fd, enum fd_kind kind, bool shortdrains);
 
 #endif

@@ -209,6 +209,10 @@ static ssize_t make_room(struct stream *s, struct scratch *scratch,
   return (ssize_t)(in->room - in->tail);
 }
 
+static bool took_all(const struct stream *s, size_t n, size_t asked) {
+  return s->session != NULL ? s->session->drained : s->shortdrains && n < asked;
+}
+
 /* An edge is reported once: so whether more is there must be known. */
 static void after_read(struct stream *s, ssize_t n, size_t asked) {
   struct watch *at = &s->watch;
@@ -217,8 +221,7 @@ static void after_read(struct stream *s, ssize_t n, size_t asked) {
     return;
   if (n == -EAGAIN)
     at->ready &= (uint8_t) ~(POLLER_IN | POLLER_ERR | POLLER_PRI | POLLER_HUP);
-  else if (n > 0 && (size_t)n < asked && s->shortdrains &&
-           !(at->ready & special))
+  else if (n > 0 && !(at->ready & special) && took_all(s, (size_t)n, asked))
     at->ready &= (uint8_t)~POLLER_IN;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * neap.core: the core of one Lua state, and what every binding shares. */
 #include "lua/ltask.h"
+#include "lua/lopenfile.h"
 
 #include <errno.h>
 #include <math.h>
@@ -354,6 +355,7 @@ int luaopen_neap_core(lua_State *L) {
     neap_open_host,       neap_open_stream,    neap_open_connect,
     neap_open_listener,   neap_open_resolve,   neap_open_signal,
     neap_open_interfaces, neap_open_session,   neap_open_file,
+    neap_open_openfile,
   };
   static const luaL_Reg functions[] = {
     {"attach",        l_attach       },

@@ -61,11 +61,12 @@ enum { DRAIN_MOST = 256 }; /* blocks */
 /* close(2) makes a reset of what lies here unread, or comes later: tickets of
  * TLS 1.3, the peer's own end. It would cost the peer what is still under way.
  * Returns 0, or -EAGAIN for more to come. */
-static int drain(struct stream *s) {
+static int drain(struct stream *s, bool first) {
   char block[4096];
   ssize_t n;
   int i = 0;
-  sys_shutdown(s->watch.fd, SHUTDOWN_WRITE);
+  if (first)
+    sys_shutdown(s->watch.fd, SHUTDOWN_WRITE);
   do
     n = sys_recv(s->watch.fd, block, sizeof block);
   while (n > 0 && ++i < DRAIN_MOST);
@@ -76,13 +77,14 @@ static int drain(struct stream *s) {
   return -EAGAIN;
 }
 
-/* The end was said. Nothing tells when all is acknowledged, so that is asked
- * again and again, after 1, 2, 4... ms: a second in all, within the timeout. */
+/* The end was said. The peer's own end wakes us, mostly; but nothing tells when
+ * all is acknowledged, so that is asked again and again, after 4, 8, 16... ms:
+ * a second in all, within the timeout. */
 static void wait_drained(lua_State *L, struct core *c, struct wait *w,
                          struct stream *s, int *r) {
-  int64_t pause = INT64_C(1000000) << w->progress;
-  if (s->kind != FD_SOCKET || drain(s) == 0 || w->progress == 10 ||
-      2 * pause > s->timeout)
+  int64_t pause = INT64_C(4000000) << w->progress;
+  if (s->kind != FD_SOCKET || drain(s, w->progress == 0) == 0 ||
+      w->progress == 8 || 2 * pause > s->timeout)
     return;
   if (w->progress == 0 || w->result == -ETIMEDOUT) {
     w->until = -1 - pause;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "lua/lopenfile.h"
 #include "lua/lstream.h"
 
 enum {
@@ -319,8 +320,13 @@ static int box_close(lua_State *L) {
 /* Opens the path, or takes the file's descriptor and position. 0 or -errno. */
 static int open_box(lua_State *L, struct box *b) {
   luaL_Stream *file = luaL_testudata(L, 2, LUA_FILEHANDLE);
+  int fd = file == NULL ? lopenfile_fd(L, 2) : -1;
   size_t len;
-  if (file != NULL) {
+  if (fd >= 0) {
+    b->fd = b->file = sys_dup(fd);
+    if (b->fd < 0)
+      return b->fd;
+  } else if (file != NULL) {
     luaL_argcheck(L, file->closef != NULL, 2, "the file is closed");
     fflush(file->f);
     b->offset = (int64_t)ftello(file->f);

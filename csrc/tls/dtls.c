@@ -8,7 +8,6 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 
 #include "tls/dtlsbio.h"
 

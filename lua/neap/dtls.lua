@@ -9,7 +9,8 @@ local listeners <const> = require "neap.dtls.listener"
 local peers <const> = require "neap.dtls.peer"
 local tlscore <const> = require "neap.tlscore"
 local udp <const> = require "neap.udp"
-require "neap.dtls.socket"
+require "neap.dtls.send"
+require "neap.dtls.receive"
 
 ---@class neap.dtls
 local M = {}
@@ -94,7 +95,7 @@ local function client_machine(context, o, host)
   local name <const> = (o.servername or host):lower():gsub("%.$", "")
   local settings <const> = settings_of(o, "client")
   local machine
-  machine, why, code = tlscore.dtls(context, false, name, not core.isip(name) and name or nil, settings.mtu,
+  machine, why, code = tlscore.dtls.open(context, false, name, not core.isip(name) and name or nil, settings.mtu,
     settings.first)
   if not machine then return nil, why, code end
   return machine, settings

@@ -129,8 +129,18 @@ static int parser_fail(lua_State *L, struct lhead *p, int done) {
   return 4;
 }
 
-/* parser:feed(bytes, [from, [method]]) -> message, position after its head;
- * false if there must be more (the bytes are kept); or a failure. */
+/* Is it a request as most are: HTTP/1.1, for a path, without a body, and
+ * nothing is to be done after it? */
+static bool is_usual(const struct http_head *h, const struct http_framing *f) {
+  return h->kind == HTTP_REQUEST && h->minor == 1 && h->form == HTTP_ORIGIN &&
+         f->body == HTTP_NONE && !f->close && !f->expects && !f->tunnel &&
+         f->upgrade == NULL;
+}
+
+/* parser:feed(bytes, [from, [method]]) -> message, position after its head,
+ * and whether it is a usual request (then no field of it is set but those
+ * that all have); false if there must be more (the bytes are kept); or a
+ * failure. */
 static int parser_feed(lua_State *L) {
   struct lhead *p = lhttp_self(L, UP_PARSER, "neap.parser");
   struct http_field rows[LHEAD_ROWS];
@@ -161,7 +171,8 @@ static int parser_feed(lua_State *L) {
   else
     lua_setmetatable(L, -2);
   lua_pushinteger(L, (lua_Integer)(from + used));
-  return 2;
+  lua_pushboolean(L, is_usual(&p->head, &f));
+  return 3;
 }
 
 /* Is a part of a head kept? */

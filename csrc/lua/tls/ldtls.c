@@ -24,9 +24,9 @@ static int fail(lua_State *L, struct dtls *d, int err) {
                    s->text != NULL ? s->text : "OpenSSL failed");
 }
 
-/* dtls(context, server, name, sni, mtu, microseconds until what got no answer
+/* open(context, server, name, sni, mtu, microseconds until what got no answer
  * is sent again) */
-static int l_dtls(lua_State *L) {
+static int l_open(lua_State *L) {
   struct tls_context *c = ltls_context(L, 1);
   bool server = lua_toboolean(L, 2);
   const char *name = luaL_optstring(L, 3, NULL);
@@ -44,7 +44,7 @@ static int l_dtls(lua_State *L) {
   return 1;
 }
 
-/* end:feed(datagram or nil, list): the handshake goes on, or what comes is
+/* feed(end, datagram or nil, list): the handshake goes on, or what comes is
  * appended to the list. "shaking", "open", "ended", or nil, message, code;
  * what was appended counts then, too. */
 static int end_feed(lua_State *L) {
@@ -81,7 +81,7 @@ static int end_feed(lua_State *L) {
   return fail(L, d, err < 0 ? err : (int)got);
 }
 
-/* end:seal(message): the datagram that carries it */
+/* seal(end, message): the datagram that carries it */
 static int end_seal(lua_State *L) {
   struct dtls *d = check_end(L, 1);
   size_t len;
@@ -99,7 +99,7 @@ static int end_seal(lua_State *L) {
   return 1;
 }
 
-/* end:take(): the next datagram to be sent, or nil */
+/* take(end): the next datagram to be sent, or nil */
 static int end_take(lua_State *L) {
   size_t len;
   const char *out = dtls_take(check_end(L, 1), &len);
@@ -110,7 +110,7 @@ static int end_take(lua_State *L) {
   return 1;
 }
 
-/* end:due(): seconds until expire() is to be called, or nil */
+/* due(end): seconds until expire() is to be called, or nil */
 static int end_due(lua_State *L) {
   int64_t due = dtls_due(check_end(L, 1));
   if (due < 0)
@@ -129,20 +129,20 @@ static int end_expire(lua_State *L) {
   return 1;
 }
 
-/* end:finish(): close_notify is to be taken */
+/* finish(end): close_notify is to be taken */
 static int end_finish(lua_State *L) {
   dtls_end(check_end(L, 1));
   return 0;
 }
 
-/* end:most(): the longest message */
+/* most(end): the longest message */
 static int end_most(lua_State *L) {
   struct dtls *d = check_end(L, 1);
   lua_pushinteger(L, d->session.ssl != NULL ? (lua_Integer)dtls_most(d) : 0);
   return 1;
 }
 
-/* end:shrink(mtu) */
+/* shrink(end, mtu) */
 static int end_shrink(lua_State *L) {
   dtls_shrink(check_end(L, 1), (unsigned)luaL_checkinteger(L, 2));
   return 0;
@@ -164,7 +164,7 @@ static int l_cookies(lua_State *L) {
   return 1;
 }
 
-/* cookies:rotate() */
+/* rotate(cookies) */
 static int cookies_rotate(lua_State *L) {
   dtls_cookies_rotate(luaL_checkudata(L, 1, COOKIES_CLASS));
   return 0;
@@ -182,7 +182,7 @@ static int l_ishello(lua_State *L) {
   return 1;
 }
 
-/* end:listen(cookies, address, datagram): true if the cookie was good; either
+/* listen(end, cookies, address, datagram): true if the cookie was good; either
  * way something may be to be taken. */
 static int end_listen(lua_State *L) {
   struct dtls *d = check_end(L, 1);
@@ -197,38 +197,34 @@ static int end_listen(lua_State *L) {
   return 1;
 }
 
+/* They are in a table of their own, `dtls`. */
 void ltls_open_dtls(lua_State *L) {
   static const luaL_Reg meta[] = {
     {"__gc", end_close},
     {NULL,   NULL     }
   };
-  static const luaL_Reg methods[] = {
-    {"feed",   end_feed  },
-    {"seal",   end_seal  },
-    {"take",   end_take  },
-    {"due",    end_due   },
-    {"expire", end_expire},
-    {"finish", end_finish},
-    {"most",   end_most  },
-    {"shrink", end_shrink},
-    {"listen", end_listen},
-    {"close",  end_close },
-    {NULL,     NULL      }
-  };
   static const luaL_Reg none[] = {
     {NULL, NULL}
   };
-  static const luaL_Reg cookies[] = {
-    {"rotate", cookies_rotate},
-    {NULL,     NULL          }
-  };
   static const luaL_Reg functions[] = {
-    {"dtls",    l_dtls   },
-    {"cookies", l_cookies},
-    {"ishello", l_ishello},
-    {NULL,      NULL     }
+    {"open",    l_open        },
+    {"feed",    end_feed      },
+    {"seal",    end_seal      },
+    {"take",    end_take      },
+    {"due",     end_due       },
+    {"expire",  end_expire    },
+    {"finish",  end_finish    },
+    {"most",    end_most      },
+    {"shrink",  end_shrink    },
+    {"listen",  end_listen    },
+    {"close",   end_close     },
+    {"cookies", l_cookies     },
+    {"rotate",  cookies_rotate},
+    {"ishello", l_ishello     },
+    {NULL,      NULL          }
   };
-  ltls_class(L, DTLS_CLASS, meta, methods);
-  ltls_class(L, COOKIES_CLASS, none, cookies);
-  luaL_setfuncs(L, functions, 0);
+  ltls_class(L, DTLS_CLASS, meta, NULL);
+  ltls_class(L, COOKIES_CLASS, none, NULL);
+  luaL_newlib(L, functions);
+  lua_setfield(L, -2, "dtls");
 }

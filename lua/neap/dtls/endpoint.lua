@@ -3,7 +3,7 @@
 -- answer; but whoever wants something looks for it first.
 local core <const> = require "neap.core"
 local peers <const> = require "neap.dtls.peer"
-local tlscore <const> = require "neap.tlscore"
+local machines <const> = require "neap.tlscore".dtls
 
 local M = {}
 
@@ -122,7 +122,7 @@ local function key_of(self, from, info)
 end
 
 local function is_hello(data)
-  return data:byte() == HANDSHAKE and tlscore.ishello(data)
+  return data:byte() == HANDSHAKE and machines.ishello(data)
 end
 
 -- A client that seems to begin anew is asked for a cookie first. What is said

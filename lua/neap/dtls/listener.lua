@@ -5,7 +5,7 @@ local args <const> = require "neap.args"
 local inboxes <const> = require "neap.dtls.inbox"
 local peers <const> = require "neap.dtls.peer"
 local sync <const> = require "neap.sync"
-local tlscore <const> = require "neap.tlscore"
+local machines <const> = require "neap.tlscore".dtls
 
 local M = {}
 
@@ -18,7 +18,7 @@ local door <const> = {}
 door.__index = door
 
 local function new_end(self)
-  return tlscore.dtls(self.context, true, nil, nil, self.settings.mtu, self.settings.first)
+  return machines.open(self.context, true, nil, nil, self.settings.mtu, self.settings.first)
 end
 
 -- No more now: who comes asks again later.
@@ -46,7 +46,7 @@ function door:hello(data, random, from, info)
   local now <const> = core.now()
   self.hellos = self.hellos + 1
   if now - self.rotated > ROTATE then
-    self.cookies:rotate()
+    machines.rotate(self.cookies)
     self.rotated = now
   end
   if is_full(self) then
@@ -57,14 +57,14 @@ function door:hello(data, random, from, info)
   self.spare = spare
   if not spare then return end
   local route <const> = route_of(self, from, info)
-  if spare:listen(self.cookies, route.key, data) then
+  if machines.listen(spare, self.cookies, route.key, data) then
     self.spare = nil
     local peer <const> = peers.server(self.endpoint, spare, self.settings, route, random)
     self.endpoint:enter(peer)
     peers.feed(peer)
     return
   end
-  for datagram in spare.take, spare do
+  for datagram in machines.take, spare do
     core.message_put(self.endpoint.udp, datagram, route.address, route.control)
   end
 end
@@ -109,7 +109,7 @@ local function is_open(self) return self.door.endpoint.door == self.door end
 
 --- On an endpoint. settings: what the peers are to have, and the limits.
 function M.new(endpoint, context, settings)
-  local cookies, why, code = tlscore.cookies()
+  local cookies, why, code = machines.cookies()
   if not cookies then return nil, why, code end
   endpoint.door = setmetatable({
     endpoint = endpoint, context = context, settings = settings, cookies = cookies, rotated = core.now(),

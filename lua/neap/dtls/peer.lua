@@ -3,6 +3,7 @@
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
 local inboxes <const> = require "neap.dtls.inbox"
+local machines <const> = require "neap.tlscore".dtls
 local sync <const> = require "neap.sync"
 
 local M = {}
@@ -60,7 +61,7 @@ local function narrow(self)
     mtu = udp:getsockopt(udp:family() == "inet6" and "IPV6_MTU" or "IP_MTU")
     mtu = mtu and mtu - HEADERS[udp:family()]
   end
-  self.machine:shrink(mtu or NARROW)
+  machines.shrink(self.machine, mtu or NARROW)
 end
 M.narrow = narrow
 
@@ -69,7 +70,7 @@ M.narrow = narrow
 local function flush(self)
   local udp <const> = self.endpoint.udp
   while true do
-    local datagram = self.machine:take()
+    local datagram = machines.take(self.machine)
     if not datagram then return end
     local _, _, code = core.message_put(udp, datagram, self.address, self.control)
     if code == "EMSGSIZE" then narrow(self) end
@@ -80,12 +81,12 @@ end
 --- Nothing more is going to be sent.
 function M.farewell(self)
   if self.state ~= "open" or self.endpoint:inherited() then return end
-  self.machine:finish()
+  machines.finish(self.machine)
   flush(self)
 end
 
 local function schedule(self)
-  local due = self.machine:due()
+  local due = machines.due(self.machine)
   due = due and core.now() + due
   if self.state == "shaking" and (not due or due > self.deadline) then due = self.deadline end
   self.endpoint:schedule(self, due)
@@ -114,7 +115,7 @@ function M.close(self, quiet)
   if self.state == "closed" then return true end
   if not quiet then M.farewell(self) end
   self.state = "closed"
-  self.machine:close()
+  machines.close(self.machine)
   self.inbox:clear()
   self.inbox:finish "ECLOSED"
   self.settled:set()
@@ -155,7 +156,7 @@ local came <const> = {} -- of one datagram: filled and emptied again
 --- A datagram of the peer's, or nil to begin.
 function M.feed(self, datagram)
   if self.state == "closed" or self.broken then return end
-  local status, why, code = self.machine:feed(datagram, came)
+  local status, why, code = machines.feed(self.machine, datagram, came)
   flush(self)
   if self.state == "shaking" and (status == "open" or status == "ended") then established(self) end
   for i = 1, #came do
@@ -166,7 +167,7 @@ function M.feed(self, datagram)
     fail(self, why, code)
   elseif status == "ended" and not self.ended then
     self.ended = true
-    self.machine:finish() -- answered at once (RFC 5246 section 7.2.1)
+    machines.finish(self.machine) -- answered at once (RFC 5246 section 7.2.1)
     flush(self)
     self.inbox:finish "EOF"
   elseif self.refused and self.state == "shaking" then
@@ -181,9 +182,9 @@ function M.expire(self)
   if self.state == "shaking" and core.now() >= self.deadline then
     return fail(self, "timed out", "ETIMEDOUT")
   end
-  local due <const> = self.machine:due()
+  local due <const> = machines.due(self.machine)
   if due and due <= 0 then
-    local ok, why, code = self.machine:expire()
+    local ok, why, code = machines.expire(self.machine)
     flush(self)
     if not ok then return fail(self, why, code) end
     if self.refused and self.state == "shaking" then return fail(self, "Connection refused", "ECONNREFUSED") end

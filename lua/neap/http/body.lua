@@ -2,8 +2,10 @@
 -- response. It is framed by a length, by chunks, or by the connection's end.
 --
 -- A wire is what a connection shares with its bodies: { stream =, rest = }, where
--- `rest` holds bytes that were received and belong to nobody yet.
+-- `rest` holds bytes that were received and belong to nobody yet. With a
+-- `deadline` all of what is received comes by then.
 local coding <const> = require "neap.http.coding"
+local core <const> = require "neap.core"
 local httpcore <const> = require "neap.httpcore"
 
 local M = {}
@@ -12,10 +14,23 @@ local PIECE <const> = 65536 -- the most that is asked for at once
 
 -- ---- the wire ----
 
+-- What comes next, by the deadline.
+local function receive_by(wire, deadline, most)
+  local left = deadline - core.now()
+  if left <= 0 then return nil, "timed out", "ETIMEDOUT" end
+  wire.timed = true
+  wire.stream:settimeout(left)
+  return wire.stream:receive(most)
+end
+
 --- What is there, `most` bytes of it, or what comes next.
 function M.take(wire, most)
   local rest = wire.rest
-  if rest == "" then return wire.stream:receive(most) end
+  if rest == "" then
+    local deadline = wire.deadline
+    if deadline then return receive_by(wire, deadline, most) end
+    return wire.stream:receive(most)
+  end
   if #rest > most then
     wire.rest = rest:sub(most + 1)
     return rest:sub(1, most)
@@ -46,15 +61,21 @@ function framed.length(self)
 end
 
 function framed.chunked(self)
+  local begun = self.body_begins -- what the owner decoded before
+  if begun then
+    self.body_begins = nil
+    self.body_received = self.body_received + #begun
+    if begun ~= "" then return begun end
+  end
   while not self.chunks_over do
     local bytes, why, code = M.take(self.wire, PIECE)
     if not bytes then return cut_short(self, why, code) end
     local data, at
-    data, at, code = self.chunks:feed(bytes)
+    data, at, code = self.chunk_decoder:feed(bytes)
     if not data then return nil, at, code end
     if at then
       self.chunks_over = true
-      self.trailers = self.chunks:trailers()
+      self.trailers = self.chunk_decoder:trailers()
       self.wire.rest = bytes:sub(at) .. self.wire.rest
     end
     self.body_received = self.body_received + #data
@@ -171,8 +192,18 @@ function methods:chunks()
   end
 end
 
+-- The end has been seen: what is left is here.
+local function rest_of(self, max)
+  if self.body_why then return nil, self.body_why, self.body_code end
+  local kept = self.body_kept or ""
+  if max and #kept > max then return fail(self, ("the body is longer than %d bytes"):format(max), "EMSGSIZE") end
+  self.body_kept = nil
+  return kept
+end
+
 --- All of the body that is left, no more than `max` bytes of it.
 function methods:text(max)
+  if self.body_over then return rest_of(self, max) end
   local list, n = {}, 0
   while true do
     local data, why, code = self:receive()
@@ -227,6 +258,13 @@ function methods:discard(max)
   end
 end
 
+--- Writes what is left to a file, which is in its place once all is there.
+-- Returns the number of bytes in it, or nil, message, code.
+function methods:save(path, options)
+  local bytes, why, code = require "neap.http.save".save(self, path, options)
+  return bytes, why, code -- no tail call: this frame counts
+end
+
 -- ---- making ----
 
 --- Gives a parsed message its body: `wire` as above; o.maxbody bounds it, after
@@ -242,7 +280,7 @@ function M.attach(message, wire, o)
     message.body_over = true
     return true
   end
-  if message.framing == "chunked" then message.chunks = httpcore.decoder() end
+  if message.framing == "chunked" then message.chunk_decoder = httpcore.decoder() end
   local named = o.decode and message.headers:get "content-encoding"
   if not named then return true end
   local why, code

@@ -9,6 +9,7 @@ local SLACK <const> = 65536
 
 local NAMES <const> = { "gzip", "deflate", "br", "zstd" } -- as accept() lists them
 local ALIAS <const> = { ["x-gzip"] = "gzip" }
+local LIBRARY <const> = { br = "libbrotlidec (libbrotli-dev)", zstd = "libzstd (libzstd-dev)" }
 
 local function fail(name, why, code) return nil, ("%s: %s"):format(name, why), code end
 
@@ -178,6 +179,7 @@ function M.decoder(field, limit)
     if not z then return fail(name, why, "ENOTSUP") end
     if not z.decodes[name] then
       self:close()
+      if LIBRARY[name] then return fail(name, "neap was built without " .. LIBRARY[name], "ENOTSUP") end
       return fail("coding", ("'%s' is not known"):format(name:sub(1, 40):gsub("[^\x21-\x7e]", "?")), "ENOTSUP")
     end
     -- What is between two codings has a limit, too: it costs time.
@@ -238,12 +240,16 @@ local function qualities(field)
   return found
 end
 
+--- The codings that a server can write, best first.
+function M.offers() return zcore() and { "gzip", "deflate" } or {} end
+
 --- The coding that a server answers with: of those it offers, the one that the
 -- client likes best, and of equals the first; "identity" where the client
 -- names none of them. Nil when it refuses even that (406, or answer anyway).
--- `field` is its Accept-Encoding, or nil.
+-- `field` is its Accept-Encoding, or nil; `offered` is offers() unless given.
 function M.choose(field, offered)
   if not field then return "identity" end
+  offered = offered or M.offers()
   local q = qualities(field)
   local best, most = nil, 0
   for _, name in ipairs(offered) do

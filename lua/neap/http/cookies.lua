@@ -1,7 +1,7 @@
 --- A cookie jar, as RFC 6265 and its successor (6265bis) have user agents keep
 -- one. Whoever calls brings the clock: `now` is seconds since 1970.
 local host_of <const> = require "neap.url.host"
-local percent <const> = require "neap.url.percent"
+local cookiefile <const> = require "neap.http.cookiefile"
 local setcookie <const> = require "neap.http.setcookie"
 
 local M = {}
@@ -300,101 +300,31 @@ end
 
 -- ---- as text ----
 
-local TITLE <const> = "# neap cookies 1\n"
-local FIELDS <const> = {
-  "domain", "host_only", "path", "secure", "httponly", "samesite", "expires", "created", "name", "value",
-}
-
-local function text_of(value)
-  if value == nil then return "-" end
-  if type(value) == "boolean" then return value and "yes" or "no" end
-  if type(value) == "number" then return ("%d"):format(value // 1 | 0) end
-  return "=" .. percent.encode(value, "component")
-end
-
 --- The jar as text, a line for each cookie: those of the session only if they
 -- are asked for.
 function jar:save(with_session)
-  local lines = {}
+  local kept = {}
   for _, cookie in ipairs(self:cookies()) do
-    if cookie.expires or with_session then
-      local fields = {}
-      for i, name in ipairs(FIELDS) do fields[i] = text_of(cookie[name]) end
-      lines[#lines + 1] = table.concat(fields, "\t") .. "\n"
-    end
+    if cookie.expires or with_session then kept[#kept + 1] = cookie end
   end
-  table.sort(lines)
-  return TITLE .. table.concat(lines)
-end
-
-local function value_of(text)
-  if text == "-" then return nil end
-  if text == "yes" or text == "no" then return text == "yes" end
-  if text:byte() == 0x3d then return percent.decode(text:sub(2), "component") end
-  return math.tointeger(tonumber(text))
-end
-
-local KINDS <const> = {
-  domain = "string", host_only = "boolean", path = "string", secure = "boolean", httponly = "boolean",
-  created = "number", name = "string", value = "string",
-}
-
--- A line of ours, or nil.
-local function cookie_of(line)
-  local cookie, i = {}, 0
-  for field in (line .. "\t"):gmatch "([^\t]*)\t" do
-    i = i + 1
-    if not FIELDS[i] then return nil end
-    cookie[FIELDS[i]] = value_of(field)
-  end
-  for name, kind in pairs(KINDS) do
-    if type(cookie[name]) ~= kind then return nil end
-  end
-  if cookie.expires ~= nil and type(cookie.expires) ~= "number" then return nil end
-  return cookie
-end
-
--- A line as curl and Netscape write it, or nil.
-local function netscape(line, now)
-  local httponly = line:find "^#HttpOnly_" ~= nil
-  if httponly then line = line:sub(11) end
-  local domain, tail, path, secure, expires, name, value =
-    line:match "^%.?([^\t#][^\t]*)\t(%u+)\t([^\t]*)\t(%u+)\t(%d+)\t([^\t]*)\t?([^\t]*)$"
-  if not domain or #expires > 15 then return nil end
-  return {
-    domain = domain:lower(), host_only = tail ~= "TRUE", path = path, secure = secure == "TRUE", httponly = httponly,
-    expires = expires ~= "0" and tonumber(expires) or nil, created = now, name = name, value = value,
-  }
-end
-
--- What a server could have set.
-local function is_sound(cookie)
-  local text = table.concat { cookie.name, cookie.value, cookie.domain, cookie.path }
-  return not text:find "[\0-\8\x0a-\x1f\x7f;]" and cookie.path:byte() == 0x2f and cookie.domain ~= ""
-    and #cookie.name + #cookie.value <= setcookie.LONGEST
+  return cookiefile.write(kept)
 end
 
 --- Adds what `save` wrote, or a file of curl's. Returns the number of cookies
 -- taken, and of lines that were not understood.
 function jar:load(text, now)
-  local ours = text:sub(1, #TITLE) == TITLE
-  local taken, left = 0, 0
-  for line in text:gmatch "[^\r\n]+" do
-    local cookie
-    if ours then cookie = cookie_of(line) else cookie = netscape(line, now) end
-    if cookie and is_sound(cookie) then
-      self.order = self.order + 1
-      cookie.used, cookie.order = cookie.created, self.order
-      local list = self.domains[cookie.domain]
-      local old = list and list[key_of(cookie)]
-      if old then drop(self, old) end
-      if not is_over(cookie, now) then
-        put(self, cookie)
-        make_room(self, cookie.domain, now)
-        taken = taken + 1
-      end
-    elseif line:byte() ~= 0x23 then
-      left = left + 1
+  local list, left = cookiefile.read(text, now)
+  local taken = 0
+  for _, cookie in ipairs(list) do
+    self.order = self.order + 1
+    cookie.used, cookie.order = cookie.created, self.order
+    local others = self.domains[cookie.domain]
+    local old = others and others[key_of(cookie)]
+    if old then drop(self, old) end
+    if not is_over(cookie, now) then
+      put(self, cookie)
+      make_room(self, cookie.domain, now)
+      taken = taken + 1
     end
   end
   return taken, left

@@ -1,0 +1,205 @@
+--- The answer to a request: what a handler returned, as bytes.
+local httpcore <const> = require "neap.httpcore"
+local send <const> = require "neap.http.send"
+
+local M = {}
+
+local TEXT <const> = httpcore.headers { ["Content-Type"] = "text/plain; charset=utf-8" }
+local HELD <const> = 28 -- strings that wait to be written together
+local HELD_BYTES <const> = 65536
+
+local build <const> = httpcore.response
+
+-- ---- fields ----
+
+-- What a handler's headers, of whatever form, say of a name in lower case.
+local function field(headers, name)
+  if not headers then return nil end
+  if type(headers) == "userdata" then return headers:get(name) end
+  for key, value in pairs(headers) do
+    if type(key) == "string" then
+      if #key == #name and key:lower() == name then return value end
+    elseif type(value) == "table" and type(value[1]) == "string" and value[1]:lower() == name then
+      return value[2]
+    end
+  end
+end
+
+-- A head with one more line.
+local function with_line(head, line) return head:sub(1, -3) .. line .. "\r\n" end
+
+local function has_token(value, token)
+  return type(value) == "string" and (", " .. value:lower() .. ","):find("[, \t]" .. token .. "[, \t]") ~= nil
+end
+
+local phrases <const> = {}
+
+--- "404 Not Found"
+function M.phrase(status)
+  phrases[status] = phrases[status] or build(status):match "^HTTP/1%.1 ([^\r]*)":gsub(" $", "")
+  return phrases[status]
+end
+
+-- ---- what goes out ----
+
+--- Answers that wait for more to go with them go out.
+function M.flush(conn)
+  local held <const> = conn.held
+  if not held then return true end
+  conn.held, conn.held_bytes = nil, 0
+  return conn:write(table.unpack(held))
+end
+
+-- While more requests are there already, answers wait for each other; but not
+-- for a handler that waits: then this task runs.
+local function hold(conn, head, body)
+  local held = conn.held
+  if not held then
+    held = {}
+    conn.held = held
+    conn:flush_soon()
+  end
+  held[#held + 1] = head
+  held[#held + 1] = body
+  conn.held_bytes = conn.held_bytes + #head + #body
+  if #held >= HELD or conn.held_bytes > HELD_BYTES then return M.flush(conn) end
+  return true
+end
+
+local function emit(conn, head, body)
+  if conn.more then return hold(conn, head, body) end
+  if conn.held then
+    local ok, why, code = M.flush(conn)
+    if not ok then return nil, why, code end
+  end
+  return conn:write(head, body)
+end
+
+-- What Connection says: nothing while 1.1 goes on.
+local function connection_of(conn, request)
+  if not conn.keep then return "close" end
+  return request.version == "1.0" and "keep-alive" or nil
+end
+
+-- What was asked for from here on cannot be answered on this connection.
+local function may_keep(conn, request)
+  if conn.server.stopping or not conn.options.keepalive or conn.requests >= conn.options.max_requests then
+    return false
+  end
+  return not request.framing or request:settles()
+end
+
+--- A string as the answer to a usual request: the short way.
+function M.text(conn, request, body)
+  if conn.server.stopping or conn.requests >= conn.options.max_requests then
+    return M.answer(conn, request, 200, body)
+  end
+  local head = build(200, TEXT, #body)
+  if conn.server.line then head = with_line(head, conn.server.line) end
+  request.status, request.sent = 200, #body
+  if conn.more or conn.held then return emit(conn, head, body) end
+  return conn:write(head, body)
+end
+
+local function bodiless(status) return status < 200 or status == 204 or status == 304 end
+
+-- How the answer is framed: a length, "chunked", or nil for none.
+local function framing_of(request, status, body, kind, headers)
+  local length, said = send.length(body, kind), field(headers, "content-length")
+  if said ~= nil then
+    local number <const> = math.tointeger(tonumber(said))
+    if not number or number < 0 then error("the header Content-Length is no number", 0) end
+    if request.method == "HEAD" and kind == "none" then return number end
+    if length and length ~= number and not bodiless(status) then
+      error(("Content-Length is %d, but the body has %d bytes"):format(number, length), 0)
+    end
+    length = number
+  end
+  if length then return length end
+  return request.version == "1.1" and "chunked" or "close"
+end
+
+-- The head, and how the body is framed.
+local function make_head(conn, request, status, body, kind, headers, trailers)
+  local framing = framing_of(request, status, body, kind, headers)
+  local plain <const> = framing
+  if trailers and math.type(framing) and request.version == "1.1" and kind ~= "none" then framing = "chunked" end
+  local silent <const> = bodiless(status)
+  if framing == "close" and request.method ~= "HEAD" and not silent then conn.keep = false end
+  local shown = framing
+  if silent then
+    shown = status == 304 and math.type(plain) and kind ~= "none" and plain or nil
+  elseif framing == "close" or request.method == "HEAD" and framing == "chunked" then
+    shown = nil
+  end
+  local connection = connection_of(conn, request)
+  -- Without framing and Connection the handler's own would be written.
+  if not shown and not connection then connection = "keep-alive" end
+  local head = build(status, headers, shown, connection)
+  if kind == "string" and not silent and body ~= "" and field(headers, "content-type") == nil then
+    head = with_line(head, "Content-Type: text/plain; charset=utf-8\r\n")
+  end
+  if conn.server.line then head = with_line(head, conn.server.line) end
+  return head, framing
+end
+
+--- Sends an answer: true, or nil, message, code once the connection is of no
+-- use. It raises what is wrong with it, before a byte was sent; what it raises
+-- after that is of the body's iterator.
+function M.answer(conn, request, status, body, headers, trailers)
+  local kind <const> = send.kind(body)
+  if not kind then error(("a %s cannot be a body"):format(io.type(body) or type(body)), 0) end
+  if math.type(status) ~= "integer" or status < 200 or status > 599 then
+    error(("bad status %s (200 to 599 expected)"):format(tostring(status)), 0)
+  end
+  if headers ~= nil and type(headers) ~= "table" and type(headers) ~= "userdata" then
+    error(("bad headers (table expected, got %s)"):format(type(headers)), 0)
+  end
+  if conn.keep then conn.keep = may_keep(conn, request) and not has_token(field(headers, "connection"), "close") end
+  if request.tunnel then conn.keep = false end
+  local head <const>, framing <const> = make_head(conn, request, status, body, kind, headers, trailers)
+  request.status = status
+  local ok, why, code
+  if request.method == "HEAD" or bodiless(status) then
+    request.sent = 0
+    return emit(conn, head, "")
+  elseif kind == "string" and framing ~= "chunked" or kind == "none" then
+    request.sent = body and #body or 0
+    return emit(conn, head, body or "")
+  end
+  local before <const> = conn:sent()
+  request.streams = true
+  ok, why, code = send.write(conn, head, body, framing, trailers)
+  request.sent = math.max(0, conn:sent() - before - #head)
+  if ok then return true end
+  return nil, why, code, true
+end
+
+--- What a handler returned.
+function M.returned(conn, request, a, b, c)
+  local kind <const> = type(a)
+  if kind == "string" then return M.answer(conn, request, 200, a) end
+  if kind == "number" then
+    if b == nil and c == nil and a >= 400 then b = M.phrase(a) .. "\n" end
+    return M.answer(conn, request, a, b, c)
+  elseif kind == "table" and not send.isfile(a) and not getmetatable(a) then
+    for name in pairs(a) do
+      if name ~= "status" and name ~= "headers" and name ~= "body" and name ~= "trailers" then
+        error(("an answer has no '%s'"):format(tostring(name)), 0)
+      end
+    end
+    return M.answer(conn, request, a.status or 200, a.body, a.headers, a.trailers)
+  elseif a == nil then
+    error(b ~= nil and b or "the handler returned nothing", 0)
+  end
+  return M.answer(conn, request, 200, a)
+end
+
+--- A status, and its name as the body: what the server itself answers.
+function M.plain(conn, request, status, headers)
+  return M.answer(conn, request, status, M.phrase(status) .. "\n", headers)
+end
+
+M.build, M.with_line = build, with_line
+
+return M
