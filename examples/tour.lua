@@ -206,6 +206,21 @@ local function hello_over_tls(tls, port, options)
   return ("%q over %s with %s"):format(assert(conn:read "l"), info.version, info.cipher)
 end
 
+-- The same certificate, for messages over UDP.
+local function secret_messages(cert, key)
+  local dtls <const> = require "neap.dtls"
+  local listener <const> = assert(dtls.listen("127.0.0.1", 0, { cert = cert:pem(), key = key:pem(), timeout = 3 }))
+  local _, port = listener:getsockname()
+  local server <const> = neap.spawn(listener.serve, listener, function(peer) peer:send(peer:receive():upper()) end)
+  local sock <close> = assert(dtls.connect("127.0.0.1", port, {
+    ca = cert:pem(), servername = "tour.example", timeout = 3,
+  }))
+  assert(sock:send "low water at noon")
+  say("and over UDP: %q with %s", assert(sock:receive()), sock:tlsinfo().version)
+  assert(listener:stop(1))
+  assert(server:join())
+end
+
 local function secrets()
   stop "9. TLS: a certificate made on the spot, and who believes it"
   local found, tls = pcall(require, "neap.tls")
@@ -222,6 +237,7 @@ local function secrets()
   say("who knows nothing: %s", hello_over_tls(tls, port, { servername = "tour.example", timeout = 3 }))
   assert(listener:stop(1))
   assert(server:join())
+  secret_messages(cert, key)
 end
 
 -- ---- 10. with privilege ----

@@ -142,6 +142,14 @@ bool dtls_listen(struct dtls *d, struct dtls_cookies *k, const void *addr,
   return r == 1;
 }
 
+/* A datagram that is damaged may come to nothing, without any error. */
+static int outcome(struct tls_session *s, int result) {
+  if (!s->raised && SSL_get_error(s->ssl, result) == SSL_ERROR_SYSCALL &&
+      ERR_peek_error() == 0)
+    return -EAGAIN;
+  return tls_session_outcome(s, result);
+}
+
 int dtls_handshake(struct dtls *d) {
   struct tls_session *s = &d->session;
   int r;
@@ -154,7 +162,7 @@ int dtls_handshake(struct dtls *d) {
   ERR_clear_error();
   r = SSL_do_handshake(s->ssl);
   s->done = r == 1;
-  r = r == 1 && !s->raised ? 0 : tls_session_outcome(s, r);
+  r = r == 1 && !s->raised ? 0 : outcome(s, r);
   if (r == 0)
     d->timeouts = 0;
   return r;
@@ -170,7 +178,7 @@ ssize_t dtls_read(struct dtls *d, char buf[DTLS_RECORD]) {
     return CHANNEL_EOF;
   ERR_clear_error();
   r = SSL_read_ex(s->ssl, buf, DTLS_RECORD, &n);
-  return r == 1 ? (ssize_t)n : tls_session_outcome(s, r);
+  return r == 1 ? (ssize_t)n : outcome(s, r);
 }
 
 /* ---- what goes ---- */

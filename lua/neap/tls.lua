@@ -3,9 +3,18 @@ local core <const> = require "neap.core"
 local args <const> = require "neap.args"
 local tcp <const> = require "neap.tcp"
 local tlscore <const> = require "neap.tlscore"
-local contexts <const> = require "neap.tls.context"
-local listeners <const> = require "neap.listener"
-local x509 <const> = require "neap.x509"
+
+-- What is loaded when it is first used: it would take longer than all the rest.
+local function later(name)
+  return setmetatable({}, { __index = function(self, key)
+    self[key] = require(name)[key]
+    return rawget(self, key)
+  end })
+end
+
+local contexts <const> = later "neap.tls.context"
+local listeners <const> = later "neap.listener"
+local x509 <const> = later "neap.x509"
 
 ---@class neap.tls
 local M = {}
@@ -13,15 +22,17 @@ local M = {}
 local HANDSHAKE_TIMEOUT <const> = 10 -- seconds, of a server
 local MOST_EXPORTED <const> = 4096 -- bytes
 
-local starttls_options <const> = args.with(contexts.options, {
-  context = "context", server = "boolean", servername = "string", timeout = "seconds", early_data = "string",
-})
-local connect_options <const> = args.without(args.with(args.tcp_connect, starttls_options), "server")
-
-local listen_options <const> = args.with(args.tcp_listen, contexts.options, {
-  context = "context", handshake_timeout = "seconds",
-})
-local reload_options <const> = args.with(contexts.options, { context = "context" })
+-- The options of each call: those of a context, and more.
+local kinds <const> = setmetatable({}, { __index = function(self, call)
+  local context <const> = contexts.options
+  self.starttls = args.with(context, {
+    context = "context", server = "boolean", servername = "string", timeout = "seconds", early_data = "string",
+  })
+  self.connect = args.without(args.with(args.tcp_connect, self.starttls), "server")
+  self.listen = args.with(args.tcp_listen, context, { context = "context", handshake_timeout = "seconds" })
+  self.reload = args.with(context, { context = "context" })
+  return rawget(self, call)
+end })
 
 --- What many connections share, of clients or servers.
 function M.context(given) return contexts.make(args.check(given, contexts.options, 1, 2), 2) end
@@ -90,7 +101,7 @@ end
 function M.connect(host, port, given)
   host = args.host(host, 1, 2)
   port = args.port(port, 1, 2, 2)
-  local o = args.check(given, connect_options, 3, 2)
+  local o = args.check(given, kinds.connect, 3, 2)
   check_servername(o, 2)
   local context, why, code = contexts.of(o, false, 2)
   if not context then return nil, why, code end
@@ -113,7 +124,7 @@ local stream <const> = core.streams
 --- The same stream, encrypted from now on. As a client it needs a servername
 -- to verify, or insecure_no_verify_name.
 function stream:starttls(given)
-  local o = args.check(given, starttls_options, 1, 2)
+  local o = args.check(given, kinds.starttls, 1, 2)
   if not self:isopen() then return nil, "closed", "ECLOSED" end
   check_servername(o, 2)
   if o.server and not contexts.serves(o) then error("option 'cert' is missing", 2) end
@@ -229,7 +240,7 @@ end
 
 --- A listener whose connections are encrypted.
 function M.listen(host, port, given)
-  local o = args.check(given, listen_options, 3, 2)
+  local o = args.check(given, kinds.listen, 3, 2)
   if not contexts.serves(o) then error("option 'cert' is missing", 2) end
   local context, why, code = contexts.of(o, true, 2)
   if not context then return nil, why, code end
@@ -250,7 +261,7 @@ local listener <const> = core.listener
 --- Connections begin from now on with what its files say now, or with other
 -- options of a context in place of those named; those that live go on.
 function listener:reload(given)
-  local o = args.check(given, reload_options, 1, 2)
+  local o = args.check(given, kinds.reload, 1, 2)
   local how <const> = secured[self]
   if not how then return nil, "this listener is not encrypted", "EINVAL" end
   if not self:isopen() then return nil, "closed", "ECLOSED" end

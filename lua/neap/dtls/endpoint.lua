@@ -87,8 +87,12 @@ end
 
 --- One less; the last one closes the socket, if nobody listens.
 function endpoint:leave(peer)
-  if self.peers[peer.key or false] == peer then self.peers[peer.key] = nil end
-  if self.rivals[peer.key or false] == peer then self.rivals[peer.key] = nil end
+  local key <const> = peer.key or false
+  if self.peers[key] == peer then self.peers[key] = nil end
+  if self.rivals[key] == peer then self.rivals[key] = nil end
+  if not self.peers[key] and self.rivals[key] then
+    self.peers[key], self.rivals[key] = self.rivals[key], nil
+  end
   shakes_no_more(self, peer)
   self.timed[peer] = nil
   self.n = self.n - 1
