@@ -10,69 +10,25 @@
 --                                    function stream:read(...) end
 -- (`local M` of lua/neap/tcp.lua is the class neap.tcp without being told).
 
--- Modules that are not for the user. Every other one of lua/ is.
+-- Modules that are not for the user, beside those that another one is made of:
+-- neap.dns.cache is neap.dns's. Every other one of lua/ is.
 local internal <const> = {
   ["neap.args"] = true,
   ["neap.base64"] = true,
   ["neap.coroutine"] = true, -- neap.coroutine, with the standard table's names
-  ["neap.listener"] = true, -- methods of the class
-  ["neap.http.message"] = true, -- what neap.http is made of
-  ["neap.dns.answer"] = true, -- what neap.dns is made of
-  ["neap.dns.cache"] = true,
-  ["neap.dns.client"] = true,
-  ["neap.dns.conf"] = true,
-  ["neap.dns.fields"] = true,
-  ["neap.dns.ip"] = true,
-  ["neap.dns.message"] = true,
-  ["neap.dns.name"] = true,
-  ["neap.dns.query"] = true,
-  ["neap.dns.rdata"] = true,
-  ["neap.dns.server"] = true,
-  ["neap.dns.svcb"] = true,
-  ["neap.dns.transport"] = true,
-  ["neap.dns.types"] = true,
-  ["neap.dtls.endpoint"] = true, -- what neap.dtls is made of
-  ["neap.dtls.inbox"] = true,
-  ["neap.dtls.listener"] = true,
-  ["neap.dtls.peer"] = true,
-  ["neap.dtls.receive"] = true,
-  ["neap.dtls.send"] = true,
-  ["neap.dtls.socket"] = true,
-  ["neap.http.auth"] = true, -- what neap.http is made of
-  ["neap.http.coding"] = true,
-  ["neap.http.conditional"] = true,
-  ["neap.http.cookiefile"] = true,
-  ["neap.http.cookies"] = true,
-  ["neap.http.date"] = true,
-  ["neap.http.form"] = true,
-  ["neap.http.mime"] = true,
-  ["neap.http.multipart"] = true,
-  ["neap.http.range"] = true,
-  ["neap.http.setcookie"] = true,
-  ["neap.http.sse"] = true,
-  ["neap.http.words"] = true,
-  ["neap.icmp.echo"] = true, -- what neap.icmp is made of
-  ["neap.icmp.errors"] = true,
-  ["neap.icmp.mtu"] = true,
-  ["neap.icmp.ping"] = true,
-  ["neap.icmp.prober"] = true,
-  ["neap.icmp.socket"] = true,
-  ["neap.icmp.syn"] = true,
-  ["neap.icmp.trace"] = true,
   ["neap.linktype"] = true, -- the table of neap.filter and neap.pcap
+  ["neap.listener"] = true, -- methods of the class
   ["neap.message"] = true, -- methods of the class
+  ["neap.parser"] = true, -- what neap.http is made of
+  ["neap.decoder"] = true,
+  ["neap.file"] = true,
+  ["neap.deframer"] = true,
   ["neap.race"] = true,
   ["neap.random"] = true,
   ["neap.sync"] = true, -- neap.channel and its like
-  ["neap.tls.checks"] = true, -- what neap.tls is made of
-  ["neap.tls.context"] = true,
-  ["neap.tls.files"] = true,
-  ["neap.url.browser"] = true, -- what neap.url is made of
-  ["neap.url.host"] = true,
-  ["neap.url.percent"] = true,
-  ["neap.url.query"] = true,
-  ["neap.url.strict"] = true,
 }
+
+local function is_internal(name) return internal[name] or name:find "^neap%.[%w_]+%.[%w_.]+$" ~= nil end
 
 -- Classes that are made in Lua, which the registry does not know.
 local function samples(neap)
@@ -124,7 +80,7 @@ end
 local function add_class(metatable)
   if type(metatable) ~= "table" then return end
   local name, index = rawget(metatable, "__name"), rawget(metatable, "__index")
-  if type(name) == "string" and name:find("^neap%.") and type(index) == "table" then
+  if type(name) == "string" and name:find("^neap%.") and not is_internal(name) and type(index) == "table" then
     add(name, index, true)
   end
 end
@@ -133,7 +89,7 @@ local function load_all()
   for _, path in ipairs(files "find lua -name '*.lua'") do
     local name = module_of(path)
     local members = require(name) -- internal ones may add methods to classes
-    if internal[name] then members = nil end
+    if is_internal(name) then members = nil end
     if type(members) == "table" then add(name, members) end
   end
   for _, value in pairs(debug.getregistry()) do add_class(value) end
@@ -219,7 +175,7 @@ local function complain(...)
 end
 
 local function check(owner, name, value)
-  local sep = package.loaded[owner] and not internal[owner] and "." or ":"
+  local sep = package.loaded[owner] and not is_internal(owner) and "." or ":"
   local full = owner .. sep .. name
   local section = section_of(owner, name)
   if not section then
