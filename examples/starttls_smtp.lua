@@ -92,7 +92,9 @@ local function main()
   -- what else came in the open is not read after that: starttls refuses it
   check(conn:starttls(o))
   local info <const> = conn:tlsinfo()
-  print(("encrypted, by %s with %s, with %s:"):format(info.version, info.cipher, (info.peer[1]:subject())))
+  local whose = info.peer[1]:subject()
+  if whose == "" then whose = info.peer[1]:names()[1].value:gsub("%c", "?") end -- who is verified has a name
+  print(("encrypted, by %s with %s, with %s:"):format(info.version, info.cipher, whose))
   capabilities(conn) -- all that it said before counts no more
   say(conn, "QUIT", "2")
   conn:shutdown "w"

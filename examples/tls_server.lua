@@ -22,6 +22,12 @@ local function fail(...)
   os.exit(1, true)
 end
 
+-- Like assert, but that the message stays as it is.
+local function check(value, why)
+  if not value then error(why, 0) end
+  return value
+end
+
 local function parse(arguments)
   local o, rest = {}, {}
   local i = 1
@@ -52,8 +58,8 @@ local function make(path)
     key = key, subject = "CN=localhost", names = { "localhost", "127.0.0.1", "::1" }, days = 30,
   })
   if path then
-    local file <close> = assert(io.open(path, "w"))
-    assert(file:write(cert:pem()))
+    local file <close> = check(io.open(path, "w"))
+    check(file:write(cert:pem()))
   end
   print("made a certificate for localhost, fingerprint " .. cert:fingerprint())
   return cert:pem(), key:pem()
@@ -103,7 +109,7 @@ local function main()
   local o, host, port = parse(arg)
   local cert, key = o.c, o.k
   if not cert then cert, key = make(o.w) end
-  local listener <const> = assert(tls.listen(host, port, {
+  local listener <const> = check(tls.listen(host, port, {
     cert = cert, key = key, alpn = not o.e and { "http/1.1" } or nil, timeout = TIMEOUT,
   }))
   on_signal("INT", function() listener:stop(1) end)
@@ -114,7 +120,7 @@ local function main()
   end)
   print(("listening on %s port %d"):format(listener:getsockname()))
   io.stdout:flush()
-  assert(listener:serve(o.e and echo or page, {
+  check(listener:serve(o.e and echo or page, {
     on_error = function(why) io.stderr:write(tostring(why), "\n") end, -- of whom, and what was wrong
   }))
   print "done"

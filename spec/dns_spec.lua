@@ -585,11 +585,6 @@ describe("a resolver", function()
     refuses("bad self", r.query, {}, "a")
     refuses("bad self", r.flush, nil)
   end)
-
-  named("has no DNS over HTTPS yet, and says why", function()
-    local why = failing("ENOTSUP", dns.query("a", "A", { servers = { "https://dns.test/dns-query" } }))
-    assert.is_truthy(why:find("needs neap.http", 1, true), why)
-  end)
 end)
 
 -- ---- over TLS ----

@@ -970,7 +970,10 @@ describe("options", function()
     assert.is_false(tls.iscontext(lab.contexts.client))
     assert.is_false(dtls.iscontext(5))
     local old, why, code = dtls.context { min_version = "1.3" }
-    if not old then assert.fails("ETLS", old, why, code) end
+    if not old then
+      assert.fails("ETLS", old, why, code)
+      assert.matches("^dtls.context: version: ", why)
+    end
   end)
 
   with_pair("of the UDP socket are set and told", function(a, b, listener)

@@ -246,6 +246,21 @@ describe("a server that is attacked", function()
     end)
   end)
 
+  -- What the first one says decides which certificate, and whom it lets in.
+  works("by a second first message with another name ends it", function()
+    local named <const> = assert(tls.context(lab.listener { groups = "P-256" }))
+    for _, sni in ipairs { { ["good.example"] = named }, function() return named end } do
+      local a <close>, b, relay = lab.through(function(record, n)
+        return n > 1 and record:gsub("good%.example", "evil.example") or record
+      end)
+      local held <close> = b
+      local middle <close> = relay
+      local mine, theirs = lab.shake(a, lab.client(), b, lab.server { groups = "P-256", sni = sni })
+      assert.matches("alert illegal parameter$", mine[2])
+      assert.fails("ETLS", table.unpack(theirs))
+    end
+  end)
+
   works("says each time whom it was talking to", function()
     under(function(conn) conn:write "GET / HTTP/1.1\r\n\r\n" end)
     lab.serving(lab.listener(), nil, function(_, failures, port)
@@ -376,28 +391,33 @@ describe("new keys without end", function()
     end)
   end
 
-  -- It answers each: where nobody reads the answers it waits, and keeps none.
+  -- It answers each, and keeps the answers that nobody reads; but not for ever.
   works("make nothing grow, though nobody reads the answers", function()
     local a <close>, b = lab.pair({ min_version = "1.3" })
     local held <close> = b
     local reader <const> = neap.spawn(function() return b:read "l" end)
-    local function flooding()
-      for _ = 1, 100 do assert(a:tlsrekey(true)) end
-    end
-    flooding()
-    local before <const> = resident()
-    local attacker <const> = neap.spawn(function()
-      for _ = 1, 200 do flooding() end
-      return a:write "enough\n"
-    end)
-    neap.sleep(0.2)
-    if helper.slow == 1 then assert.is_true(resident() - before < 2 * 1024 * 1024) end
-    waiting(attacker)
-    local answers <const> = neap.spawn(function() return a:read "l" end)
-    assert(attacker:join())
+    for _ = 1, 5000 do assert(a:tlsrekey(true)) end
+    assert(a:write "enough\n")
     assert.equal("enough", reader:join())
+    local answers <const> = neap.spawn(function() return a:read "l" end)
     assert(b:write "it was\n")
     assert.equal("it was", answers:join())
+  end)
+
+  works("end a connection where nobody reads the answers", function()
+    local a <close>, b = lab.pair({ min_version = "1.3" })
+    local held <close> = b
+    local before <const> = resident()
+    local reader <const> = neap.spawn(function() return b:read "l" end)
+    local attacker <const> = neap.spawn(function()
+      repeat until not a:tlsrekey(true)
+    end)
+    local line, why, code = reader:join()
+    assert.fails("ETLS", line, why, code)
+    assert.matches("the peer asks for answers, and takes none$", why)
+    if helper.slow == 1 then assert.is_true(resident() - before < 2 * 1024 * 1024) end
+    b:close()
+    attacker:join()
   end)
 end)
 

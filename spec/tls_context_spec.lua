@@ -422,10 +422,54 @@ describe("whom a context trusts", function()
     } do
       assert.raises(case[2], tls.context, case[1])
     end
+    local other <const> = assert(tls.context {})
+    for _, name in ipairs { "*", "", "a.*.example", "*.", "*.*.example", "b\xc3\xbccher.example" } do
+      assert.raises("'sni'", tls.context, { sni = { [name] = other } })
+    end
+    assert.is_truthy(tls.context { sni = { ["A.example"] = other, ["*.example"] = other, localhost = other } })
+    refused("ETLS", { "groups", "does not know" }, tls.context { groups = "P-255" })
   end)
 end)
 
 -- ---- the log of secrets ----
+
+describe("a context of names", function()
+  works("keeps those that it has, whatever becomes of the table", function()
+    local names <const> = { ["*.wild.example"] = assert(tls.context(lab.listener({}, "wildcard"))) }
+    local server <const> = assert(tls.context(lab.listener { sni = names }))
+    local kept <const> = setmetatable({ names["*.wild.example"] }, { __mode = "v" })
+    names["*.wild.example"] = nil
+    for _ = 1, 3 do collectgarbage() end
+    assert.is_truthy(kept[1])
+    local a <close>, b = lab.pair({ servername = "a.wild.example" },
+      { cert = lab.none, key = lab.none, context = server })
+    local held <close> = b
+    assert.is_true(a:tlsinfo().peer[1]:matches "a.wild.example")
+  end)
+
+  -- Of those that a context has, 64 keep their buffers; one that is used takes
+  -- the place of who had it for longest: here of the one over it, which reads.
+  works("is that of a session, and of the one under it", function()
+    local client <const> = assert(tls.context { ca = certs.ca() })
+    local open <close> = setmetatable({}, { __close = function(open)
+      for _, stream in ipairs(open) do stream:close() end
+    end })
+    local function pair(a, b)
+      if not a then a, b = assert(unix.pair()) end
+      open[#open + 1], open[#open + 2] = a, b
+      local mine <const>, theirs <const> = lab.shake(a, { context = client, servername = "good.example" }, b,
+        { server = true, context = lab.server_context() })
+      assert(mine[1] and theirs[1], mine[2])
+      return a, b
+    end
+    local a <const>, b <const> = pair(pair())
+    assert(a:write "first\n")
+    assert.equal("first", b:read())
+    for _ = 1, 63 do assert(pair():write "!") end
+    assert(b:write "then\n")
+    assert.equal("then", a:read())
+  end)
+end)
 
 describe("the key log", function()
   local function lines_of(path)

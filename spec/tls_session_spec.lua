@@ -62,6 +62,7 @@ describe("a function that says which context a name has", function()
         assert.equal("ETLS", code)
         assert.matches("unrecognized name", why)
         helper.eventually(function() return #failures == 1 end)
+        assert.matches("'sni' refused the name", failures[1][1])
       end)
     end)
   end)
@@ -119,7 +120,7 @@ describe("early data", function()
     a:shutdown "w"
     a:read "a"
     local first, rest, said = theirs:join()
-    assert.equal(state, said)
+    assert.equal(state == "accepted", said == "accepted") -- who takes none says nothing of it
     return first, rest, state
   end
 
@@ -195,6 +196,36 @@ describe("early data", function()
       assert.is_falsy(data)
     end)
   end)
+
+  it("comes late where there is less room for it than there was", function()
+    in_task(function()
+      local named <const> = pair(100)
+      for _, less in ipairs { { max_early_data = 1000 }, {}, { sni = { ["good.example"] = named } },
+        { max_early_data = 1000, sni = { ["good.example"] = named } } } do
+        local before, client = pair(10000)
+        exchange(before, client, nil, "!")
+        local first, rest = exchange(assert(tls.context(lab.listener(less))), client, ("x"):rep(10000), "!")
+        assert.same({ nil, ("x"):rep(10000) .. "!" }, { first, rest })
+      end
+    end)
+  end)
+
+  it("is no more than the server's first context takes, whatever a name's does", function()
+    in_task(function()
+      local named <const>, client = pair(40000)
+      for most, taken in pairs { [1000] = true, [false] = false } do
+        local server <const> = assert(tls.context(lab.listener {
+          max_early_data = most or nil, sni = { ["good.example"] = named },
+        }))
+        exchange(server, client, nil, "!")
+        local first, rest = exchange(server, client, ("x"):rep(1000), "!")
+        assert.equal(taken and ("x"):rep(1000) or nil, first)
+        assert.equal(taken and "!" or ("x"):rep(1000) .. "!", rest)
+        first, rest = exchange(server, client, ("x"):rep(1001), "!") -- comes late
+        assert.same({ nil, ("x"):rep(1001) .. "!" }, { first, rest })
+      end
+    end)
+  end)
 end)
 
 describe("keying material", function()
@@ -220,8 +251,8 @@ describe("keying material", function()
       local a <close>, b = lab.pair()
       local held <close> = b
       assert.error_matches(function() a:tlsexport() end, "bad argument #1")
-      assert.error_matches(function() a:tlsexport("EXPORTER-neap", 0) end, "bad argument #2")
       assert.error_matches(function() a:tlsexport("EXPORTER-neap", 4097) end, "4096")
+      assert.error_matches(function() a:tlsexport("EXPORTER-neap", 0) end, "1 to 4096")
       assert.error_matches(function() a:tlsexport("EXPORTER-neap", 1, 5) end, "bad argument #3")
       assert.error_matches(function() a:tlsbinding "tls-never" end, "bad argument #1")
       a:close()

@@ -273,6 +273,8 @@ describe("a server's certificate", function()
       if ok then assert.is_string(code, why) else assert.matches("servername", value) end
     end
     assert.raises("servername", tls.connect, "127.0.0.1", 1, { servername = "good.example\0.evil.example" })
+    assert.raises("A-labels", tls.connect, "127.0.0.1", 1, { servername = "b\xc3\xbccher.example" })
+    assert.raises("servername", tls.connect, "127.0.0.1", 1, { servername = ("a"):rep(256) })
   end)
 
   works("is of two kinds, by what the client can do", function()
@@ -1185,6 +1187,27 @@ describe("a server", function()
     assert.raises("unknown option 'certt'", tls.listen, "127.0.0.1", 0, { certt = "x" })
   end)
 
+  it("blames its caller", function()
+    local cert <const> = certs.get "good"
+    local options <const> = { cert = cert.chain, key = cert.key }
+    local function listen() return (tls.listen("127.0.0.1", 70000, options)) end
+    local function connect() return (tls.connect("127.0.0.1", 9, { bind = "nonsense" })) end
+    for what, call in pairs { ["bad argument #2"] = listen, ["option 'bind'"] = connect } do
+      local ok, message = pcall(call)
+      assert.is_false(ok)
+      assert.matches("tls_spec%.lua:%d+: " .. what, message)
+    end
+  end)
+
+  it("refuses what would do nothing for a server", function()
+    local cert <const> = certs.get "good"
+    for name, value in pairs { ocsp = true, pins = { ("p"):rep(32) }, crl = "x" } do
+      local options <const> = { cert = cert.chain, key = cert.key, [name] = value }
+      assert.raises("'" .. name .. "' of a server", tls.listen, "127.0.0.1", 0, options)
+    end
+    assert.raises("'ocsp' of a client", tls.connect, "127.0.0.1", 9, { ocsp = "response.der" })
+  end)
+
   works("that stops ends handshakes that are under way", function()
     local listener <const> = assert(tls.listen("127.0.0.1", 0, lab.listener()))
     local _, port = listener:getsockname()
@@ -1263,6 +1286,23 @@ describe("a client", function()
     assert.raises("unknown option 'handshake_timeoutt'", tls.connect, "127.0.0.1", 1, { handshake_timeoutt = 1 })
     assert.raises("bad argument #2", tls.connect, "127.0.0.1", 0)
     assert.raises("context", tls.connect, "127.0.0.1", 1, { context = {} })
+    assert.raises("'pins' is one of tls.context", tls.connect, "127.0.0.1", 1,
+      { context = assert(tls.context {}), pins = { ("p"):rep(32) } })
+  end)
+
+  works("says whom it wanted when that one has hung up, or speaks no TLS", function()
+    for text, reason in pairs { [""] = "ended during", ["HTTP/1.0 400 Bad Request\r\n\r\n"] = "does it speak TLS" } do
+      local listener <close> = assert(tcp.listen("127.0.0.1", 0))
+      local _, port = listener:getsockname()
+      neap.spawn(function()
+        local conn <close> = assert(listener:accept())
+        conn:receive()
+        if text ~= "" then conn:write(text) end
+      end)
+      local conn, why = tls.connect("127.0.0.1", port, { timeout = 5 })
+      assert.is_nil(conn)
+      assert.matches("^handshake 127%.0%.0%.1:" .. port .. ": .*" .. reason, why)
+    end
   end)
 
   it("says who refused the connection", function()

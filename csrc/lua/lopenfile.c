@@ -16,15 +16,33 @@ enum { NAMES_MOST = 100000 }; /* of a directory */
 
 struct file {
   int fd;
+  unsigned users; /* while there are any, the descriptor stays open */
+  bool closed;
   struct file_info info;
 };
 
-int lopenfile_fd(lua_State *L, int arg) {
-  const struct file *f = luaL_testudata(L, arg, FILE_CLASS);
+static void close_unused(struct file *f) {
+  if (f->fd >= 0 && f->users == 0) {
+    sys_close(f->fd);
+    f->fd = -1;
+  }
+}
+
+struct file *lopenfile_use(lua_State *L, int arg, int *fd) {
+  struct file *f = luaL_testudata(L, arg, FILE_CLASS);
   if (f == NULL)
-    return -1;
-  luaL_argcheck(L, f->fd >= 0, arg, "the file is closed");
-  return f->fd;
+    return NULL;
+  luaL_argcheck(L, !f->closed, arg, "the file is closed");
+  luaL_argcheck(L, f->info.kind == FILE_REGULAR, arg, "a directory");
+  f->users++;
+  *fd = f->fd;
+  return f;
+}
+
+void lopenfile_unuse(struct file *f) {
+  f->users--;
+  if (f->closed)
+    close_unused(f);
 }
 
 static struct file *new_file(lua_State *L) {
@@ -37,7 +55,7 @@ static struct file *new_file(lua_State *L) {
 
 static struct file *check_open(lua_State *L) {
   struct file *f = neap_checkclass(L, 1, FILE_CLASS);
-  luaL_argcheck(L, f->fd >= 0, 1, "the file is closed");
+  luaL_argcheck(L, !f->closed, 1, "the file is closed");
   return f;
 }
 
@@ -58,9 +76,8 @@ static int opened(lua_State *L, struct file *f, int fd, const char *path) {
     err = -EINVAL;
   if (err >= 0)
     return 1;
-  if (f->fd >= 0)
-    sys_close(f->fd);
-  f->fd = -1;
+  f->closed = true;
+  close_unused(f);
   return neap_failf(L, err, "%s", path);
 }
 
@@ -85,9 +102,8 @@ static int l_open_beneath(lua_State *L) {
 
 static int file_close(lua_State *L) {
   struct file *f = neap_checkclass(L, 1, FILE_CLASS);
-  if (f->fd >= 0)
-    sys_close(f->fd);
-  f->fd = -1;
+  f->closed = true;
+  close_unused(f);
   return 0;
 }
 

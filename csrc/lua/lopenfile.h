@@ -4,8 +4,12 @@
 
 #include <lua.h>
 
-/* The descriptor of a neap.file at this argument, or -1 if it is none. */
-int lopenfile_fd(lua_State *L, int arg);
+struct file;
+
+/* The neap.file at this argument and its descriptor, which stays open until
+ * it is let go, whatever closes it; NULL if it is none. */
+struct file *lopenfile_use(lua_State *L, int arg, int *fd);
+void lopenfile_unuse(struct file *f);
 
 void neap_open_openfile(lua_State *L);
 

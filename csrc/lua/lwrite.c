@@ -224,6 +224,7 @@ enum { SF_OFFSET = 3, SF_LENGTH = 4, SF_BOX = 5 };
 struct box {
   int fd; /* to be closed; -1: the caller's */
   int file;
+  struct file *used;    /* is let go then */
   int64_t offset, left; /* left: -1 for up to the end */
   bool copies;          /* the kernel cannot send this */
 };
@@ -314,18 +315,20 @@ static int box_close(lua_State *L) {
   if (b->fd >= 0)
     sys_close(b->fd);
   b->fd = -1;
+  if (b->used != NULL)
+    lopenfile_unuse(b->used);
+  b->used = NULL;
   return 0;
 }
 
 /* Opens the path, or takes the file's descriptor and position. 0 or -errno. */
 static int open_box(lua_State *L, struct box *b) {
   luaL_Stream *file = luaL_testudata(L, 2, LUA_FILEHANDLE);
-  int fd = file == NULL ? lopenfile_fd(L, 2) : -1;
   size_t len;
-  if (fd >= 0) {
-    b->fd = b->file = sys_dup(fd);
-    if (b->fd < 0)
-      return b->fd;
+  if (file == NULL)
+    b->used = lopenfile_use(L, 2, &b->file);
+  if (b->used != NULL) {
+    b->offset = 0;
   } else if (file != NULL) {
     luaL_argcheck(L, file->closef != NULL, 2, "the file is closed");
     fflush(file->f);
@@ -344,7 +347,7 @@ static int open_box(lua_State *L, struct box *b) {
     b->offset = neap_checkint(L, SF_OFFSET, 0, INT64_MAX);
   if (!lua_isnil(L, SF_LENGTH))
     b->left = neap_checkint(L, SF_LENGTH, 0, INT64_MAX);
-  if (sys_kind(b->file) != FD_FILE)
+  if (b->used == NULL && sys_kind(b->file) != FD_FILE)
     return -EINVAL;
   return b->offset < 0 ? -ESPIPE : 0;
 }

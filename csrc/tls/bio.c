@@ -15,6 +15,7 @@ struct carried {
   size_t at, len, room;
   BIO *kernel; /* kTLS: OpenSSL's own, over the descriptor; or NULL */
   bool offered, sends, receives;
+  bool gathers;
 };
 
 static BIO_METHOD *method;
@@ -141,6 +142,11 @@ static ssize_t put_down(struct carried *c, const char *buf, size_t len) {
   return under->ops->write(under, &iov, 1);
 }
 
+void tls_bio_gather(BIO *bio, bool gathers) {
+  struct carried *c = BIO_get_data(bio);
+  c->gathers = gathers && !c->offered; /* the kernel takes over in between */
+}
+
 int tls_bio_flush(BIO *bio) {
   struct carried *c = BIO_get_data(bio);
   struct channel *under = c->over->under;
@@ -164,14 +170,26 @@ int tls_bio_flush(BIO *bio) {
   return n < 0 ? (int)n : 0;
 }
 
+/* More room, twice what is needed if it was not enough once; what has gone
+ * down leaves. */
+static int make_room(struct carried *c, size_t len) {
+  size_t left = c->len - c->at, room = (left + len) * (left > 0 ? 2 : 1);
+  char *more = malloc(room);
+  if (more == NULL)
+    return -ENOMEM;
+  if (left > 0)
+    memcpy(more, c->held + c->at, left);
+  free(c->held);
+  c->held = more;
+  c->at = 0;
+  c->len = left;
+  c->room = room;
+  return 0;
+}
+
 static int hold(struct carried *c, const char *buf, size_t len) {
-  if (len > c->room - c->len) {
-    char *more = realloc(c->held, c->len + len);
-    if (more == NULL)
-      return -ENOMEM;
-    c->held = more;
-    c->room = c->len + len;
-  }
+  if (len > c->room - c->len && make_room(c, len) < 0)
+    return -ENOMEM;
   memcpy(c->held + c->len, buf, len);
   c->len += len;
   return 0;
@@ -182,7 +200,7 @@ static int bio_write(BIO *bio, const char *buf, size_t len, size_t *put) {
   ssize_t n;
   if (c->sends)
     return move_kernel(bio, -1, (void *)buf, len, put);
-  n = c->len > c->at ? 0 : put_down(c, buf, len);
+  n = c->gathers || c->len > c->at ? 0 : put_down(c, buf, len);
   BIO_clear_retry_flags(bio);
   *put = 0;
   if (n == -EAGAIN)

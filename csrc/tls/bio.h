@@ -28,6 +28,9 @@ void tls_bio_offerkernel(BIO *bio);
 bool tls_bio_kernelsends(BIO *bio);
 bool tls_bio_kernelreceives(BIO *bio);
 
+/* Whether all that is written is held, to go down as one. */
+void tls_bio_gather(BIO *bio, bool gathers);
+
 /* What is held goes down: 0 once all has, -EAGAIN, or a failure. */
 int tls_bio_flush(BIO *bio);
 

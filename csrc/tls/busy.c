@@ -8,7 +8,8 @@
 static void rest(struct tls_session *s) {
   s->busy = false;
   SSL_set_mode(s->ssl, SSL_MODE_RELEASE_BUFFERS);
-  SSL_free_buffers(s->ssl); /* or later, if there is something in them */
+  if (!s->reading) /* by a session under it, it may be us who have begun */
+    SSL_free_buffers(s->ssl); /* or later, if there is something in them */
 }
 
 void tls_busy_begin(struct tls_session *s) {

@@ -86,6 +86,7 @@ int tls_context_open(struct tls_context *c, bool datagrams) {
   SSL_CTX_set_verify_depth(c->ctx, DEPTH);
   SSL_CTX_set_app_data(c->ctx, c);
   tls_kept_setup(c);
+  tls_names_setup(c);
   SSL_CTX_set_dh_auto(c->ctx, 1);
   SSL_CTX_set_tlsext_servername_callback(c->ctx, accept_name);
   tls_verify_setup(c);

@@ -113,6 +113,7 @@ void tls_kept_offer(struct tls_context *c, SSL *ssl, const char *name);
 
 /* ---- names.c: servers of several names ---- */
 
+void tls_names_setup(struct tls_context *c);
 int tls_context_name(struct tls_context *c, const char *name, size_t len,
                      struct tls_context *of);
 void tls_names_close(struct tls_context *c);

@@ -4,12 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* OpenSSL lets a ticket be used once only where it keeps the session itself. */
+/* OpenSSL lets a ticket be used once only where it keeps the session itself. A
+ * ticket says how much there may be with it; what comes with one that we do not
+ * know, of a context before this one, is passed over: no less than by default.
+ */
 int tls_context_early(struct tls_context *c, uint32_t most) {
+  uint32_t passed =
+    most > SSL3_RT_MAX_PLAIN_LENGTH ? most : SSL3_RT_MAX_PLAIN_LENGTH;
   c->maxearly = most;
   SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_SERVER);
   return SSL_CTX_set_max_early_data(c->ctx, most) == 1 &&
-             SSL_CTX_set_recv_max_early_data(c->ctx, most) == 1
+             SSL_CTX_set_recv_max_early_data(c->ctx, passed) == 1
            ? 0
            : -1;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tls/context.h"
+#include "tls/early.h"
 #include "tls/psk.h"
 #include "tls/session.h"
 #include "tls/ticket.h"
@@ -29,6 +30,13 @@ static const struct tls_names *find_name(const struct tls_context *c,
   return NULL;
 }
 
+/* What is taken early has its room already. */
+static uint32_t early_of(const struct tls_session *s,
+                         const struct tls_context *of) {
+  size_t room = s->early != NULL ? s->early->room - 1 : 0;
+  return of->maxearly < room ? of->maxearly : (uint32_t)room;
+}
+
 /* All that is said of clients changes with the name; and what was resumable
  * under one name is not under another (its own session id context). */
 static void change_context(SSL *ssl, const struct tls_context *of,
@@ -40,8 +48,7 @@ static void change_context(SSL *ssl, const struct tls_context *of,
   SSL_set_verify_depth(ssl, SSL_CTX_get_verify_depth(of->ctx));
   SSL_set_min_proto_version(ssl, (int)SSL_CTX_get_min_proto_version(of->ctx));
   SSL_set_max_proto_version(ssl, (int)SSL_CTX_get_max_proto_version(of->ctx));
-  SSL_set_max_early_data(ssl, of->maxearly);
-  SSL_set_recv_max_early_data(ssl, of->maxearly);
+  SSL_set_max_early_data(ssl, early_of(s, of));
   tls_tickets_choose(ssl, of, name);
   tls_psk_choose(ssl, of);
 }
@@ -64,12 +71,33 @@ static bool hello_name(SSL *ssl, char name[256]) {
   return true;
 }
 
+static void hear(SSL *ssl, struct tls_session *s) {
+  char name[256];
+  free(s->asked);
+  s->asked = hello_name(ssl, name) ? strdup(name) : NULL;
+}
+
+/* Whom it is for was decided by the first ClientHello. The second, after a
+ * HelloRetryRequest, must say the same (RFC 8446 section 4.1.2): what OpenSSL
+ * tells of the name later is of that one. */
+static int hear_again(SSL *ssl, int *alert, const struct tls_session *s) {
+  char name[256];
+  bool named = hello_name(ssl, name);
+  if (named == (s->asked != NULL) && (!named || strcmp(name, s->asked) == 0))
+    return SSL_CLIENT_HELLO_SUCCESS;
+  *alert = SSL_AD_ILLEGAL_PARAMETER;
+  return SSL_CLIENT_HELLO_ERROR;
+}
+
 /* Before anything is decided, resuming included. */
 static int choose_context(SSL *ssl, int *alert, void *arg) {
-  char name[256];
-  const struct tls_names *n =
-    hello_name(ssl, name) ? find_name(arg, name) : NULL;
-  (void)alert;
+  struct tls_session *s = SSL_get_app_data(ssl);
+  const struct tls_names *n;
+  if (s->heard)
+    return hear_again(ssl, alert, s);
+  s->heard = true;
+  hear(ssl, s);
+  n = s->asked != NULL ? find_name(arg, s->asked) : NULL;
   if (n != NULL)
     change_context(ssl, n->of, n->name);
   return SSL_CLIENT_HELLO_SUCCESS;
@@ -78,20 +106,32 @@ static int choose_context(SSL *ssl, int *alert, void *arg) {
 /* Pauses once, then does what was decided. */
 static int ask_context(SSL *ssl, int *alert, void *arg) {
   struct tls_session *s = SSL_get_app_data(ssl);
-  char name[256];
   (void)arg;
+  if (s->heard)
+    return hear_again(ssl, alert, s);
   if (!s->answered) {
-    free(s->asked);
-    s->asked = hello_name(ssl, name) ? strdup(name) : NULL;
+    hear(ssl, s);
     return SSL_CLIENT_HELLO_RETRY;
   }
   if (s->answer == NULL) {
     *alert = SSL_AD_UNRECOGNIZED_NAME;
     return SSL_CLIENT_HELLO_ERROR;
   }
+  s->heard = true;
   if (s->answer != s->context)
     change_context(ssl, s->answer, s->asked != NULL ? s->asked : "");
   return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* Where there are no names: it may have been chosen by one. */
+static int keep_context(SSL *ssl, int *alert, void *arg) {
+  struct tls_session *s = SSL_get_app_data(ssl);
+  (void)arg;
+  return s->heard ? hear_again(ssl, alert, s) : SSL_CLIENT_HELLO_SUCCESS;
+}
+
+void tls_names_setup(struct tls_context *c) {
+  SSL_CTX_set_client_hello_cb(c->ctx, keep_context, c);
 }
 
 void tls_context_asknames(struct tls_context *c) {

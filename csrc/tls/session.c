@@ -17,6 +17,10 @@
 
 enum { GATHER = 16 * 1024 }; /* what one record holds */
 
+/* What waits to go down while we read: more than any of our records, so it is
+ * answers, to a peer that takes none. */
+enum { MOST_HELD = 256 * 1024 };
+
 static struct tls_session *session_of(struct channel *c) {
   return container_of(c, struct tls_session, base);
 }
@@ -111,7 +115,25 @@ static void forget_errors(void) {
 
 static int flush(struct channel *c) {
   struct tls_session *s = session_of(c);
+  s->late = false;
   return s->ssl == NULL ? CHANNEL_CLOSED : tls_bio_flush(SSL_get_wbio(s->ssl));
+}
+
+/* A server's tickets, each of which OpenSSL would send by itself, can go with
+ * what is said next: nobody waits for them. */
+static int step(struct tls_session *s) {
+  BIO *bio = SSL_get_wbio(s->ssl);
+  int r;
+  tls_bio_gather(bio, SSL_is_server(s->ssl) &&
+                        SSL_get_state(s->ssl) != TLS_ST_BEFORE);
+  r = SSL_do_handshake(s->ssl);
+  tls_bio_gather(bio, false);
+  s->late = r == 1 && !s->doomed && SSL_is_server(s->ssl) &&
+            SSL_version(s->ssl) == TLS1_3_VERSION && s->base.held > 0 &&
+            s->base.under->held == 0 && !s->base.direct;
+  if (s->late)
+    s->base.held = 0;
+  return r;
 }
 
 /* What it still has to say goes first; then it may wait for the peer. */
@@ -125,7 +147,7 @@ static int handshake(struct channel *c) {
   ERR_clear_error();
   r = s->done || !tls_early_due(s) ? 1 : tls_early_step(s);
   if (r == 1 && !s->done)
-    r = SSL_do_handshake(s->ssl);
+    r = step(s);
   s->done = r == 1;
   r = r == 1 && !s->raised ? 0 : tls_session_outcome(s, r);
   if (r == CHANNEL_PAUSED)
@@ -151,12 +173,16 @@ static ssize_t session_read(struct channel *c, void *buf, size_t len) {
     return CHANNEL_CLOSED;
   if (s->ended)
     return 0;
-  if (c->held > 0)
+  if (c->held > 0 || s->late)
     flush(c);
+  if (c->held > MOST_HELD)
+    return fail(s, "ETLS", "the peer asks for answers, and takes none");
   s->reads = 0;
   c->more = c->drained = false;
   forget_errors();
+  s->reading = true;
   r = SSL_read_ex(s->ssl, buf, len, &n);
+  s->reading = false;
   if (r == 1) {
     if (!s->busy)
       tls_busy_begin(s);
@@ -198,6 +224,8 @@ static ssize_t write_bytes(struct tls_session *s, const void *bytes,
   int r;
   forget_errors();
   r = SSL_write_ex(s->ssl, bytes, len, &n);
+  if (s->late)
+    flush(&s->base); /* that, too */
   if (r == 1 && !s->busy)
     tls_busy_begin(s);
   if (r == 1)

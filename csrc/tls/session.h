@@ -24,12 +24,15 @@ struct tls_session {
   bool done;      /* the handshake is */
   bool ended;     /* close_notify came */
   bool told;      /* and went */
+  bool late;      /* servers: tickets are held, and not counted */
   bool answered;  /* servers: whom the ClientHello is for was decided */
   struct tls_context *answer; /* NULL: refused; kept by who answered */
   char *asked;                /* the name in the ClientHello, or NULL */
+  bool heard;                 /* and by it the context was chosen */
   struct tls_early *early;    /* or NULL */
   unsigned place;             /* in context->busy, if it is */
   bool busy;
+  bool reading;   /* OpenSSL is, into its buffer */
   bool vouched;   /* a stapled OCSP response says that it is good */
   bool inside;    /* a function of the user's runs in it */
   bool raised;    /* and has failed: text says how */

@@ -40,8 +40,8 @@ local function check_servers(o, level)
   if #o.servers == 0 then wrong(level + 1, "servers", "a list of servers, not empty") end
   local list = {}
   for i, text in ipairs(o.servers) do
-    list[i] = conf.server(text) or error(("option 'servers': '%s' is no \"ip\", \"ip:port\", \"tcp://ip:port\" or "
-      .. "\"tls://ip:port#name\""):format(tostring(text)), level + 1)
+    list[i] = conf.server(text) or error(("option 'servers': '%s' is no \"ip\", \"ip:port\", \"tcp://ip:port\", "
+      .. "\"tls://ip:port#name\" or \"https://host/path\""):format(tostring(text)), level + 1)
   end
   o.servers = list
 end

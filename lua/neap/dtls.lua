@@ -3,6 +3,7 @@
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
 local message <const> = require "neap.message"
+local checks <const> = require "neap.tls.checks"
 local contexts <const> = require "neap.tls.context"
 local endpoints <const> = require "neap.dtls.endpoint"
 local listeners <const> = require "neap.dtls.listener"
@@ -54,10 +55,7 @@ local function check_values(o, level)
   end
   if o.max_version == "1.3" or o.min_version == "1.3" then o.max_version = o.max_version or "1.3" end
   if type(o.sni) == "function" then error("option 'sni' must be a table of names and contexts", level + 1) end
-  local name <const> = o.servername
-  if name and (name == "" or name:sub(1, 1) == "." or name:find("\0", 1, true)) then
-    error("option 'servername' must be a host's name or address", level + 1)
-  end
+  checks.servername(o, level + 1)
   message.check_ip(o, level + 1)
 end
 

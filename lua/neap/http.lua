@@ -9,6 +9,9 @@ local homes <const> = {
   { "neap.http.router", "router" },
   { "neap.http.files", "files" },
   { "neap.http.send", "file" },
+  { "neap.http.client", "client", "request", "get", "head", "post", "put", "patch", "delete", "options" },
+  { "neap.http.events", "events" },
+  { "neap.http.cookies", "jar" },
 }
 
 for _, home in ipairs(homes) do

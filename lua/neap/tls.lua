@@ -14,6 +14,7 @@ end
 
 local contexts <const> = later "neap.tls.context"
 local listeners <const> = later "neap.listener"
+local checks <const> = later "neap.tls.checks"
 local x509 <const> = later "neap.x509"
 
 ---@class neap.tls
@@ -57,10 +58,14 @@ local function choose(conn, context, session)
   local left = deadline and deadline - core.now()
   if left and left <= 0 then return nil, "handshake: timed out", "ETIMEDOUT" end
   if chosen then contexts.ready(chosen, true) end
+  local asked <const> = tlscore.asked(session)
   tlscore.answer(session, chosen or nil)
   conn:settimeout(left)
   local ok, why, code = core.handshake(conn)
   if conn:isopen() then conn:settimeout(before) end
+  if not ok and chosen == false then
+    why = ("handshake: option 'sni' refused the name %s"):format(asked and asked:gsub("[^%w.-]", "?") or "(none)")
+  end
   return ok, why, code
 end
 
@@ -89,12 +94,19 @@ local function secure(conn, context, o, name)
   return ok, why, code
 end
 
--- What cannot be verified is no servername.
-local function check_servername(o, level)
-  local name = o.servername
-  if name and (name == "" or name:sub(1, 1) == "." or name:find("\0", 1, true)) then
-    error("option 'servername' must be a host's name or address", level + 1)
+-- As tcp.connect does it, which would blame this file.
+local function check_bind(o, level)
+  local ip <const> = o.bind and args.endpoint(o.bind)
+  if o.bind and not (ip and core.isip(ip)) then
+    error("option 'bind' must be \"ip\", \"ip:port\" or \"[ip]:port\"", level + 1)
   end
+end
+
+-- Who has hung up has no address any more: what it said is told of whom we
+-- wanted. A peer that speaks no TLS is what OpenSSL's reason hides.
+local function told(why, host, port)
+  why = why:gsub("^handshake: ", function() return ("handshake %s: "):format(args.text(host, port)) end)
+  return (why:gsub("wrong version number$", "%0: does it speak TLS?"))
 end
 
 --- Connects, and does the handshake: with the host's certificate verified.
@@ -102,7 +114,8 @@ function M.connect(host, port, given)
   host = args.host(host, 1, 2)
   port = args.port(port, 1, 2, 2)
   local o = args.check(given, kinds.connect, 3, 2)
-  check_servername(o, 2)
+  checks.servername(o, 2)
+  check_bind(o, 2)
   local context, why, code = contexts.of(o, false, 2)
   if not context then return nil, why, code end
   local deadline = o.timeout and core.now() + o.timeout
@@ -114,7 +127,7 @@ function M.connect(host, port, given)
   ok, why, code = secure(conn, context, o, o.servername or host)
   if not ok then
     conn:close()
-    return nil, why, code
+    return nil, told(why, host, port), code
   end
   return conn:settimeout(o.timeout)
 end
@@ -126,7 +139,7 @@ local stream <const> = core.streams
 function stream:starttls(given)
   local o = args.check(given, kinds.starttls, 1, 2)
   if not self:isopen() then return nil, "closed", "ECLOSED" end
-  check_servername(o, 2)
+  checks.servername(o, 2)
   if o.server and not contexts.serves(o) then error("option 'cert' is missing", 2) end
   local context, why, code = contexts.of(o, o.server, 2)
   if not context then return nil, why, code end
@@ -173,8 +186,8 @@ end
 --- Keying material of both ends, for a label and a context (RFC 5705).
 function stream:tlsexport(label, length, context)
   args.argument(label, "string", 1, 2)
-  args.argument(length, "count", 2, 2)
-  if length > MOST_EXPORTED then error("bad argument #2 (more than 4096 bytes)", 2) end
+  args.argument(length, "natural", 2, 2)
+  if length < 1 or length > MOST_EXPORTED then error("bad argument #2 (1 to 4096 bytes)", 2) end
   if context ~= nil then args.argument(context, "string", 3, 2) end
   local session, why, code = session_of(self)
   if not session then return nil, why, code end
@@ -249,7 +262,7 @@ function M.listen(host, port, given)
   ok, why, code = use(how, context, o.context ~= nil)
   if not ok then return nil, why, code end
   local made
-  made, why, code = tcp.listen(host, port, args.pick(o, args.tcp_listen))
+  made, why, code = args.blame(2, tcp.listen, host, port, args.pick(o, args.tcp_listen))
   if not made then return nil, why, code end
   secured[made] = how
   listeners.begin_with(made, beginning(how))

@@ -8,8 +8,8 @@
 --   <!-- skip: why this one cannot run here -->
 -- The setup shares the block's globals. Each block finds neap, tcp, unix and
 -- the other modules as globals, and to build a setup of: echo(), peer(...),
--- server(fn), tlsserver(starttls), dtlsserver(), nameserver(zone), sockets(options), path(),
--- after(seconds, fn), forever(seconds),
+-- server(fn), tlsserver(starttls), dtlsserver(), nameserver(zone), web(handler),
+-- sockets(options), path(), after(seconds, fn), forever(seconds),
 -- input(text), and skip(why) for what only the setup can find out. Where the block says `--> text`
 -- behind a print, that must be among what is printed, in this order; a text
 -- that ends in "..." says how it begins.
@@ -54,7 +54,7 @@ end
 local prelude <const> = [==[
 neap, tcp, unix = require "neap", require "neap.tcp", require "neap.unix"
 setmetatable(_G, { __index = function(_, name)
-  for _, module in ipairs { "udp", "raw", "packet", "tun", "icmp", "wire", "pcap", "filter", "tls", "dtls", "x509", "dns" } do
+  for _, module in ipairs { "udp", "raw", "packet", "tun", "icmp", "wire", "pcap", "filter", "tls", "dtls", "x509", "dns", "http" } do
     if name == module then return require("neap." .. name) end
   end
 end })
@@ -121,6 +121,11 @@ function nameserver(zone)
   end)))
   neap.spawn({ daemon = true, name = "nameserver" }, server.serve, server)
   return ("%s:%d"):format(server:getsockname())
+end
+function web(handler)
+  local server = keep(assert(http.listen "127.0.0.1:0"))
+  neap.spawn({ daemon = true, name = "web" }, server.serve, server, handler)
+  return ("http://%s:%d"):format(server:getsockname())
 end
 function sockets(options)
   local sock = keep(assert(udp.open("127.0.0.1", 0, options)))

@@ -161,6 +161,7 @@ int lhead_feed(lua_State *L, struct lhead *h,
 
 static const luaL_Reg functions[] = {
   {"accept_key", lhttp_accept    },
+  {"answer",     lhttp_answer    },
   {"chunk",      lhttp_chunk     },
   {"date",       lhttp_date      },
   {"decoder",    lhttp_decoder   },

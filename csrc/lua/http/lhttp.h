@@ -109,6 +109,7 @@ int lhttp_deframer(lua_State *L);
 int lhttp_frame(lua_State *L);
 int lhttp_utf8(lua_State *L);
 int lhttp_accept(lua_State *L);
+int lhttp_answer(lua_State *L);
 int lhttp_request(lua_State *L);
 int lhttp_response(lua_State *L);
 int lhttp_chunk(lua_State *L);

@@ -130,11 +130,12 @@ static int parser_fail(lua_State *L, struct lhead *p, int done) {
 }
 
 /* Is it a request as most are: HTTP/1.1, for a path, without a body, and
- * nothing is to be done after it? */
-static bool is_usual(const struct http_head *h, const struct http_framing *f) {
+ * nothing else is to be heeded with its answer? */
+static bool is_usual(const struct http_head *h, const char *base,
+                     const struct http_framing *f) {
   return h->kind == HTTP_REQUEST && h->minor == 1 && h->form == HTTP_ORIGIN &&
          f->body == HTTP_NONE && !f->close && !f->expects && !f->tunnel &&
-         f->upgrade == NULL;
+         f->upgrade == NULL && !http_method_is(h, base, "HEAD");
 }
 
 /* parser:feed(bytes, [from, [method]]) -> message, position after its head,
@@ -149,6 +150,7 @@ static int parser_feed(lua_State *L) {
   size_t n, from, used;
   const char *bytes = lhttp_bytes(L, &n, &from);
   int done = p->failed;
+  bool usual;
   if (done == 0)
     done = lhead_feed(L, p, rows, bytes, n, &base, &used);
   if (done > 0)
@@ -159,7 +161,8 @@ static int parser_feed(lua_State *L) {
     lua_pushboolean(L, 0);
     return 1;
   }
-  lua_createtable(L, 0, 8);
+  usual = is_usual(&p->head, base, &f);
+  lua_createtable(L, 0, usual ? 4 : 8);
   if (p->head.kind == HTTP_REQUEST)
     set_request(L, &p->head, base, &f);
   else
@@ -171,7 +174,7 @@ static int parser_feed(lua_State *L) {
   else
     lua_setmetatable(L, -2);
   lua_pushinteger(L, (lua_Integer)(from + used));
-  lua_pushboolean(L, is_usual(&p->head, &f));
+  lua_pushboolean(L, usual);
   return 3;
 }
 

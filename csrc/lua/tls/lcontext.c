@@ -80,9 +80,12 @@ static int l_alpn(lua_State *L) {
 static int l_name(lua_State *L) {
   size_t len;
   const char *name = luaL_checklstring(L, 2, &len);
-  return ltls_done(
-    L, tls_context_name(ltls_context(L, 1), name, len, ltls_context(L, 3)),
-    "sni");
+  struct tls_context *c = ltls_context(L, 1), *of = ltls_context(L, 3);
+  lua_getiuservalue(L, 1, 1);
+  lua_pushvalue(L, 3);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  return ltls_done(L, tls_context_name(c, name, len, of), "sni");
 }
 
 /* asknames(context): a server's handshakes pause */

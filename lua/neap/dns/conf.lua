@@ -14,7 +14,11 @@ local MOST_SERVERS <const> = 8
 function M.server(text)
   if type(text) ~= "string" then return nil end
   local scheme, rest = text:match "^(%l+)://(.+)$"
-  if scheme == "https" then return { scheme = scheme, text = text } end
+  if scheme == "https" then
+    local address = text:match "#(.*)$"
+    if not rest:find "^[^/?#]" or text:find "[%c ]" or address and not core.isip(address) then return nil end
+    return { scheme = scheme, text = text }
+  end
   scheme, rest = scheme or "udp", rest or text
   local name
   if scheme == "tls" then

@@ -69,9 +69,37 @@ function M.tls(server, query, deadline, context)
   return over_stream(conn, query, deadline)
 end
 
---- By HTTPS (RFC 8484): not yet, for want of HTTP.
-function M.https()
-  return nil, "DNS over HTTPS needs neap.http, which this version does not have", "ENOTSUP", 0
+local MESSAGE <const> = "application/dns-message"
+
+-- The message in an answer of HTTP.
+local function message_in(response)
+  local status = response.status
+  if status ~= 200 then return nil, ("the server answers %d %s"):format(status, response.reason), "EPROTO" end
+  local kind = response.headers:get "content-type" or ""
+  if kind:lower():match "^[ \t]*([^; \t]*)" ~= MESSAGE then
+    return nil, ("the server's answer is no %s"):format(MESSAGE), "EPROTO"
+  end
+  return response:text()
+end
+
+--- By HTTPS (RFC 8484), a connection for each query. What is behind `#` in the
+-- server's URL is the address of its host.
+function M.https(server, query, deadline, context)
+  local made, why, code = context()
+  if not made then return nil, why, code, 0 end
+  local address = server.text:match "#(.+)$"
+  local host = server.text:match "^https://%[?([^/?#%]]+)"
+  host = address and host:gsub(":%d+$", "")
+  local response <close>, failed, because = require "neap.http.client".post(server.text:match "^[^#]*", {
+    body = query.bytes, headers = { ["Content-Type"] = MESSAGE, Accept = MESSAGE }, tls = made, follow = false,
+    timeout = left(deadline), maxbody = LONGEST, resolve = host and { [host] = address },
+  })
+  if not response then return nil, failed, because, 0 end
+  local bytes
+  bytes, why, code = message_in(response)
+  if not bytes then return nil, why, code, 0 end
+  if queries.answers(query, bytes) then return bytes end
+  return nil, "the answer is another query's", "EBADMSG", 1
 end
 
 return M

@@ -121,9 +121,10 @@ end
 -- The next bytes of a body that has a coding.
 local function next_decoded(self)
   while true do
-    local text, more = self.decoder:feed("", PIECE)
+    local text, more, code = self.decoder:feed("", PIECE)
     if text and text == "" and not more then
-      local raw, why, code = framed[self.framing](self)
+      local raw, why
+      raw, why, code = framed[self.framing](self)
       if not raw then
         if why then return fail(self, why, code) end
         return finish(self)
@@ -131,7 +132,7 @@ local function next_decoded(self)
       text, more, code = self.decoder:feed(raw, PIECE)
       if not text then return fail(self, more, code) end
     elseif not text then
-      return fail(self, more, "EBADMSG")
+      return fail(self, more, code)
     end
     if text ~= "" then return text end
   end
@@ -262,7 +263,8 @@ end
 -- Returns the number of bytes in it, or nil, message, code.
 function methods:save(path, options)
   local bytes, why, code = require "neap.http.save".save(self, path, options)
-  return bytes, why, code -- no tail call: this frame counts
+  if bytes then return bytes end -- no tail call: this frame counts
+  return nil, why, code
 end
 
 -- ---- making ----
@@ -284,7 +286,7 @@ function M.attach(message, wire, o)
   local named = o.decode and message.headers:get "content-encoding"
   if not named then return true end
   local why, code
-  message.decoder, why, code = coding.decoder(named, message.maxbody)
+  message.decoder, why, code = coding.decoder(named, o.maxbody)
   if not message.decoder then return nil, why, code end
   return true
 end

@@ -9,6 +9,7 @@ local httpcore <const> = require "neap.httpcore"
 local M = {}
 
 local PIECE <const> = 65536 -- read at once
+local SMALL <const> = 16384 -- a file up to here is read
 local COPIED <const> = 4096 -- a chunk up to here is joined with its frame
 
 -- ---- files ----
@@ -108,10 +109,7 @@ end
 
 --- Closes what can be closed.
 function M.close(body)
-  local kind <const> = type(body)
-  if kind ~= "table" and kind ~= "userdata" then return end
-  local meta <const> = getmetatable(body)
-  if type(meta) == "table" and meta.__close then meta.__close(body) end
+  if has(body, "close") then body:close() end
 end
 
 -- ---- pieces ----
@@ -142,6 +140,9 @@ end
 
 -- ---- writing ----
 
+-- Until the head has gone. A body that fails before takes it along.
+local unsent <const> = { __close = function(state) state.head = nil end }
+
 -- The head goes with the first piece, or alone as soon as that lets others run.
 local function send_early(sink, state)
   core.spawn({ daemon = true, name = "http head" }, function()
@@ -157,7 +158,14 @@ local function take_head(state)
   return head or ""
 end
 
-local function write_chunk(sink, head, data)
+-- Trailers may be known only now.
+local function last_chunk(trailers)
+  if type(trailers) == "function" then trailers = trailers() end
+  return httpcore.last_chunk(trailers)
+end
+
+--- One chunk, after a head or "".
+function M.write_chunk(sink, head, data)
   if #data <= COPIED then return sink:write(head, httpcore.chunk(data)) end
   return sink:write(head, httpcore.chunk(#data), data, "\r\n")
 end
@@ -167,7 +175,7 @@ local function wrong_length(length, sent)
 end
 
 local function write_pieces(sink, head, body, kind, framing, trailers)
-  local state <const> = { head = head }
+  local state <close> = setmetatable({ head = head }, unsent)
   local left = math.type(framing) and framing or nil
   local next_piece, a, b, closing = pieces(body, kind)
   local guard <close> = closing
@@ -185,7 +193,7 @@ local function write_pieces(sink, head, body, kind, framing, trailers)
     if data ~= "" then
       local ok
       if framing == "chunked" then
-        ok, why, code = write_chunk(sink, take_head(state), data)
+        ok, why, code = M.write_chunk(sink, take_head(state), data)
       else
         ok, why, code = sink:write(take_head(state), data)
       end
@@ -193,7 +201,18 @@ local function write_pieces(sink, head, body, kind, framing, trailers)
     end
   end
   if left and left > 0 then return wrong_length(framing, true) end
-  local ok, why, code = sink:write(take_head(state), framing == "chunked" and httpcore.last_chunk(trailers) or "")
+  local ok, why, code = sink:write(take_head(state), framing == "chunked" and last_chunk(trailers) or "")
+  if not ok then return nil, why, code end
+  return true
+end
+
+-- A small one goes with its head.
+local function write_small(sink, head, handle, offset, length)
+  local data <const>, why, code = handle:pread(offset, length)
+  if not data then return nil, why, code end
+  if #data < length then return wrong_length(length, true) end
+  local ok
+  ok, why, code = sink:write(head, data)
   if not ok then return nil, why, code end
   return true
 end
@@ -213,16 +232,17 @@ local function write_string(sink, head, body, framing, trailers)
   if framing ~= "chunked" then
     ok, why, code = sink:write(head, body)
   elseif body == "" then
-    ok, why, code = sink:write(head, httpcore.last_chunk(trailers))
+    ok, why, code = sink:write(head, last_chunk(trailers))
   else
-    ok, why, code = sink:write(head, httpcore.chunk(#body), body, "\r\n", httpcore.last_chunk(trailers))
+    ok, why, code = sink:write(head, httpcore.chunk(#body), body, "\r\n", last_chunk(trailers))
   end
   if not ok then return nil, why, code end
   return true
 end
 
 --- Writes a head and the body. `framing`: a length, which the body must have;
--- "chunked"; or "close", up to its end. `trailers`: after the last chunk. True,
+-- "chunked"; or "close", up to its end. `trailers`: after the last chunk, or a function that
+-- gives them then. True,
 -- or nil, message, code: of the sink, of what the body was read from, and
 -- EPROTO for a body that has another length. What an iterator raises, it raises.
 -- The body is not closed.
@@ -235,7 +255,11 @@ function M.write(sink, head, body, framing, trailers)
     return write_string(sink, head, body, framing, trailers)
   end
   if math.type(framing) then
-    if kind == "file" then return write_file(sink, head, body.handle, body.offset, math.min(framing, body.length)) end
+    if kind == "file" then
+      if framing ~= body.length then return wrong_length(framing, body.length < framing) end
+      local write <const> = framing > 0 and framing <= SMALL and write_small or write_file
+      return write(sink, head, body.handle, body.offset, framing)
+    end
     if kind == "handle" and M.length(body) then return write_file(sink, head, body, body:seek(), framing) end
   end
   return write_pieces(sink, head, body, kind, framing, trailers)

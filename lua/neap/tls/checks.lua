@@ -135,11 +135,23 @@ local function check_psk(o, level)
   end
 end
 
---- What was said of a client may be a server's, and the other way round.
+--- What was said of a client may be a server's, and the other way round; and
+-- what would do nothing is not what was meant.
 function M.role(o, server, level)
-  if o.psk == nil or M.is_client_psk(o.psk) == not server then return end
-  error(server and "option 'psk' of a server must be a table of identities and their keys, or a function"
-    or "option 'psk' of a client must be { identity =, key = }", level + 1)
+  if o.psk ~= nil and M.is_client_psk(o.psk) ~= not server then
+    error(server and "option 'psk' of a server must be a table of identities and their keys, or a function"
+      or "option 'psk' of a client must be { identity =, key = }", level + 1)
+  end
+  local word <const> = o.ocsp == true or o.ocsp == "require"
+  if server and word then error("option 'ocsp' of a server must be a response, a function, or a list", level + 1) end
+  if not server and o.ocsp and not word then
+    error("option 'ocsp' of a client must be a boolean or \"require\"", level + 1)
+  end
+  for _, name in ipairs { "pins", "crl" } do
+    if server and o[name] and not o.client_certificates then
+      error(("option '%s' of a server needs 'client_certificates'"):format(name), level + 1)
+    end
+  end
 end
 
 -- ---- pins ----
@@ -172,6 +184,34 @@ local function check_pins(o, level)
   end
 end
 
+-- ---- names ----
+
+local LONGEST_NAME <const> = 255 -- RFC 1035 section 2.3.4
+
+--- What cannot be verified is no servername.
+function M.servername(o, level)
+  local name <const> = o.servername
+  if not name then return end
+  if not is_name(name, LONGEST_NAME) or name:sub(1, 1) == "." then
+    error("option 'servername' must be a host's name or address", level + 1)
+  end
+  if name:find "[\x80-\xff]" then
+    error("option 'servername' must be in ASCII, other letters as A-labels (xn--...)", level + 1)
+  end
+end
+
+-- What no name would ever be found by.
+local function check_names(o, is_context, level)
+  for name, other in pairs(type(o.sni) == "table" and o.sni or {}) do
+    if type(name) ~= "string" or not is_context(other) then
+      error("option 'sni' must be a table of names and contexts", level + 1)
+    end
+    if not name:gsub("^%*%.", ""):find "^[^\0*.\x80-\xff][^\0*\x80-\xff]*$" then
+      error(("option 'sni': %q is not of the form \"a.example\" or \"*.a.example\""):format(name), level + 1)
+    end
+  end
+end
+
 -- ---- all ----
 
 --- is_context: whether a value is a context of the same sort.
@@ -181,11 +221,7 @@ function M.values(o, level, is_context)
   } do
     check(o, level + 1)
   end
-  for name, other in pairs(type(o.sni) == "table" and o.sni or {}) do
-    if type(name) ~= "string" or not is_context(other) then
-      error("option 'sni' must be a table of names and contexts", level + 1)
-    end
-  end
+  check_names(o, is_context, level + 1)
 end
 
 return M

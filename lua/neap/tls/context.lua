@@ -31,7 +31,10 @@ local parts <const> = {}
 parts.certificates, parts.pkcs12, parts.trust, parts.crl = files.certificates, files.pkcs12, files.trust, files.crl
 
 function parts.versions(context, o)
-  return tlscore.versions(context, checks.versions[o.min_version or "1.2"], checks.versions[o.max_version] or 0)
+  local least <const>, most <const> = checks.versions[o.min_version or "1.2"], checks.versions[o.max_version] or 0
+  local ok, _, code = tlscore.versions(context, least, most)
+  if ok then return true end
+  return nil, "version: this OpenSSL does not have that one", code -- 1.3 of DTLS, that is
 end
 
 -- Of who has a certificate: with forward secrecy, and none that decrypts before
@@ -63,7 +66,9 @@ end
 
 function parts.groups(context, o)
   if not o.groups then return true end
-  return tlscore.groups(context, o.groups)
+  local ok, why, code = tlscore.groups(context, o.groups)
+  if not ok then why = why:gsub("passed invalid argument$", "OpenSSL does not know one of them") end
+  return ok, why, code
 end
 
 function parts.alpn(context, o)
@@ -200,7 +205,7 @@ local function build(o, datagrams)
   for _, part in ipairs(order) do
     local ok
     ok, why, code = parts[part](context, o, seen)
-    if not ok then return nil, "tls.context: " .. why, code end
+    if not ok then return nil, ("%s.context: %s"):format(datagrams and "dtls" or "tls", why), code end
   end
   return context
 end
@@ -232,10 +237,10 @@ end
 --- Another of the same options, but for those that are changed: its files are
 -- read again. What the first one's tickets resume, it resumes, too.
 function M.remake(context, changes, level)
-  checks.role(changes, true, level + 1)
   local before <const> = settings[context]
   local o <const> = args.pick(before, M.options)
   for name, value in pairs(changes) do o[name] = value end
+  checks.role(o, true, level + 1)
   local made, why, code = M.make(o, level + 1, before.datagrams)
   if not made then return nil, why, code end
   if not o.ticket_secret then tlscore.inherit(made, context) end
@@ -251,14 +256,16 @@ local defaults <const> = {} -- for who says nothing: their sessions are resumed
 -- other options, too.
 function M.of(o, server, level, datagrams)
   local which <const> = datagrams and "dtls" or "tls"
+  local picked = args.pick(o, M.options)
   if o.context then
     if not M.is(o.context, datagrams) then
       error(("option 'context' must be what %s.context makes"):format(which), level + 1)
     end
+    local other <const> = next(picked)
+    if other then error(("option '%s' is one of %s.context, not beside 'context'"):format(other, which), level + 1) end
     return o.context
   end
   checks.role(o, server, level + 1)
-  local picked = args.pick(o, M.options)
   local plain <const> = not server and next(picked) == nil
   if plain and defaults[which] then return defaults[which] end
   local context, why, code = M.make(picked, level + 1, datagrams)

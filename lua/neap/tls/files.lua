@@ -86,7 +86,11 @@ function M.pkcs12(context, o)
     if not bytes then return nil, why, code end
     local ok
     ok, why, code = unlock(tlscore.pkcs12, context, bytes, o, i, source, "pkcs12")
-    if not ok then return nil, why, code end
+    if not ok then
+      -- what programs of old made, by RC2: OpenSSL says no more than that word
+      why = why:gsub("unsupported$", "%0: encrypted in a way that OpenSSL 3 has no more, or only as legacy")
+      return nil, why, code
+    end
   end
   return true
 end

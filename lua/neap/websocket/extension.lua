@@ -155,6 +155,9 @@ function M.agree(field, settings)
   if limit and limit < PLAIN_BITS and (said.server_max_window_bits or PLAIN_BITS) > limit then
     return nil, "the server's window is larger than was offered"
   end
+  if (said.client_max_window_bits or 0) > (settings.send_window_bits or SEND_BITS) then
+    return nil, "the client's window is larger than was offered"
+  end
   if settings.receive_takeover == false and not said.server_no_context_takeover then
     return nil, "the server did not agree to server_no_context_takeover"
   end

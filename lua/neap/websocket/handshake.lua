@@ -4,6 +4,7 @@
 local base64 <const> = require "neap.base64"
 local extension <const> = require "neap.websocket.extension"
 local httpcore <const> = require "neap.httpcore"
+local message <const> = require "neap.http.message"
 local url <const> = require "neap.url"
 local words <const> = require "neap.http.words"
 
@@ -74,7 +75,7 @@ local function let_in(request, origins)
   local origin = request.headers:get "origin"
   if type(origins) == "function" then return origins(origin, request) end
   if not origin then return true end -- only browsers tell, and only they must be asked
-  if not origins then return same_host(origin, request.authority or request.headers:get "host" or "") end
+  if not origins then return same_host(origin, request.host or message.host(request)) end
   return origins["*"] or origins[origin == "null" and origin or normal(origin) or ""]
 end
 

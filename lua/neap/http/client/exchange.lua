@@ -13,8 +13,16 @@ local SMALL <const> = 16384 -- a body that goes with its head, without a task of
 
 local now <const> = core.now
 
--- What the stream may take for its next call: the rest of the time.
+-- What the stream may take for its next call: the rest of the time, if there
+-- is a deadline.
 local function set_time(conn, deadline)
+  if not deadline then
+    if conn.timed then
+      conn.timed = nil
+      conn.stream:settimeout(nil)
+    end
+    return true
+  end
   local left = deadline - now()
   if left <= 0 then return nil, "timed out", "ETIMEDOUT" end
   conn.timed = true
@@ -37,7 +45,7 @@ local function no_answer(conn, why, code)
 end
 
 local function receive(conn, deadline)
-  if deadline then
+  if deadline or conn.timed then
     local ok, why, code = set_time(conn, deadline)
     if not ok then return nil, why, code end
   end
@@ -48,16 +56,16 @@ end
 local function read_head(conn, request, o, deadline, until_continue)
   local parser = conn.parser or parser_of(conn, o)
   while true do
-    local bytes, why, code = conn.rest, nil, nil
+    local bytes = conn.rest
     if bytes == "" then
-      bytes, why, code = receive(conn, deadline)
-      if not bytes then return no_answer(conn, why, code) end
+      local why, reason
+      bytes, why, reason = receive(conn, deadline)
+      if not bytes then return no_answer(conn, why, reason) end
       conn.answered = true
     else
       conn.rest = ""
     end
-    local response, at
-    response, at, code = parser:feed(bytes, 1, request.method)
+    local response, at, code = parser:feed(bytes, 1, request.method)
     if response then
       if at <= #bytes then conn.rest = bytes:sub(at) end
       local status = response.status
@@ -82,15 +90,9 @@ local sink <const> = {}
 sink.__index = sink
 
 local function through(self, method, ...)
-  if self.deadline then
-    local ok, why, code = set_time(self.conn, self.deadline)
-    if not ok then
-      self.failed = true
-      return nil, why, code
-    end
-  end
   local stream = self.conn.stream
-  local ok, why, code = stream[method](stream, ...)
+  local ok, why, code = set_time(self.conn, self.deadline)
+  if ok then ok, why, code = stream[method](stream, ...) end
   if not ok then self.failed = true end
   return ok, why, code
 end
@@ -105,7 +107,7 @@ local function send_beside(conn, head, request, deadline)
   local sending = {}
   local to = setmetatable({ conn = conn, deadline = deadline }, sink)
   sending.task = core.spawn({ daemon = true, name = "http body" }, function()
-    local ran, ok, why, code = pcall(send.write, to, head, request.body, request.framing, request.trailers)
+    local ran, ok, why, code = pcall(send.write, to, head, request.body.body, request.framing, request.trailers)
     if ran and ok then
       sending.done = true
       return
@@ -148,9 +150,12 @@ local function send_and_read(hold, head, request, o, deadline)
   if request.expect then
     local response, why, code = ask_first(conn, head, request, o, deadline)
     if response ~= true then return response, why, code, true end
+    local ok
+    ok, why, code = set_time(conn, deadline)
+    if not ok then return nil, why, code end
     head = ""
   end
-  local body = request.body
+  local body = request.body.body
   if body == nil or type(body) == "string" and #body <= SMALL and request.framing ~= "chunked" then
     local ok, why, code
     if body == nil or body == "" then
@@ -184,14 +189,10 @@ end
 function M.run(hold, request, o, deadline)
   local conn = hold.conn
   conn.answered, conn.interim, conn.deadline = nil, nil, deadline
-  if deadline then
-    local ok, why, code = set_time(conn, deadline)
-    if not ok then return nil, why, code end
-  elseif conn.timed then
-    conn.timed = nil
-    conn.stream:settimeout(nil)
-  end
-  local response, why, code, unusable = send_and_read(hold, request.head, request, o, deadline)
+  local ok, why, code = set_time(conn, deadline)
+  if not ok then return nil, why, code end
+  local response, unusable
+  response, why, code, unusable = send_and_read(hold, request.head, request, o, deadline)
   if not response then return nil, why, code end
   return responses.begin(response, hold, o, unusable or o.keepalive == false)
 end

@@ -9,6 +9,8 @@ local sync <const> = require "neap.sync"
 
 local M = {}
 
+local COLLECT <const> = 0.03 -- seconds between two full collections, at least
+
 local now <const> = core.now
 
 -- ---- idle connections, the one that has been idle the longest first ----
@@ -115,7 +117,8 @@ function hold_methods.finish(hold, reusable)
       if pool.idle > pool.max_idle then drop(pool, pool.oldest) end
     end
   end
-  host.users = host.users - 1
+  host.users, pool.users = host.users - 1, pool.users - 1
+  if hold.given then pool.given = pool.given - 1 end
   if slots > 2 then pool.slots:release() end
   if slots > 1 then host.slots:release() end
   if slots > 2 then pool.active = pool.active - 1 end
@@ -140,11 +143,16 @@ local hold_meta <const> = {
 }
 
 -- A hold of a response ends with it, also if nobody reads that.
-local given_meta <const> = { __index = hold_methods, __gc = function(hold) hold:finish(false) end }
+local given_meta <const> = {
+  __index = hold_methods,
+  __close = hold_meta.__close,
+  __gc = function(hold) hold:finish(false) end,
+}
 
 --- From now on a response has it.
 function hold_methods.give(hold)
   hold.given = true
+  hold.pool.given = hold.pool.given + 1
   return setmetatable(hold, given_meta)
 end
 
@@ -157,7 +165,7 @@ pool_methods.__index = pool_methods
 -- use, o.max_idle that are not, for o.idle_timeout seconds.
 function M.new(o)
   return setmetatable({
-    hosts = {}, idle = 0, active = 0, reused = 0, stale = 0, made = 0,
+    hosts = {}, idle = 0, active = 0, users = 0, given = 0, collects = 0, reused = 0, stale = 0, made = 0,
     max_per_host = o.max_per_host, max_connections = o.max_connections,
     max_idle = o.max_idle, idle_timeout = o.idle_timeout,
     slots = sync.semaphore(o.max_connections),
@@ -173,10 +181,26 @@ local function host_of(pool, key)
   return host
 end
 
--- One of a semaphore, by the deadline. Responses that nobody has any more may
--- hold what is waited for.
-local function acquire(slots, deadline)
-  if slots:count() == 0 then collectgarbage() end
+-- Responses that nobody has any more may hold what is waited for: so while
+-- there are such as could, and somebody waits, the collector runs now and
+-- then; no more than a small part of the time.
+local function collect(pool)
+  while pool.users > pool.active and pool.given > 0 do
+    local began = now()
+    if began >= pool.collects then
+      collectgarbage()
+      pool.collects = now() + math.max(COLLECT, 20 * (now() - began))
+    end
+    core.sleep(math.max(0, pool.collects - now()))
+  end
+  pool.collector = nil
+end
+
+-- One of a semaphore, by the deadline.
+local function acquire(pool, slots, deadline)
+  if pool.given > 0 and not pool.collector and slots:count() == 0 then
+    pool.collector = core.spawn({ daemon = true, name = "http pool" }, collect, pool)
+  end
   if not deadline then return slots:acquire() end
   return slots:acquire(math.max(0, deadline - now()))
 end
@@ -188,7 +212,7 @@ end
 --- A hold, to be kept in a to-be-closed variable.
 function pool_methods.hold(pool, key)
   local host = host_of(pool, key)
-  host.users = host.users + 1
+  host.users, pool.users = host.users + 1, pool.users + 1
   return setmetatable({ pool = pool, host = host, slots = 1 }, hold_meta)
 end
 
@@ -196,10 +220,10 @@ end
 -- to be made; or nil, message, code. `fresh`: idle ones are not good enough.
 function pool_methods.obtain(pool, hold, deadline, fresh)
   local host = hold.host
-  local ok, _, code = acquire(host.slots, deadline)
+  local ok, _, code = acquire(pool, host.slots, deadline)
   if not ok then return no_room(code) end
   hold.slots = 2
-  ok, _, code = acquire(pool.slots, deadline)
+  ok, _, code = acquire(pool, pool.slots, deadline)
   if not ok then return no_room(code) end
   hold.slots = 3
   pool.active = pool.active + 1

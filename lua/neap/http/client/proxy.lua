@@ -123,17 +123,17 @@ local function answer(stream, deadline)
   local parser <const> = httpcore.parser("response", { head = HEAD })
   local rest, interim = "", 0
   while true do
-    local bytes, why, code = rest, nil, nil
+    local bytes = rest
     if bytes == "" then
+      local why, reason
       if deadline then stream:settimeout(math.max(0, deadline - core.now())) end
-      bytes, why, code = stream:receive()
+      bytes, why, reason = stream:receive()
       if not bytes then
-        if code == "EOF" then return nil, "the proxy closed the connection", "EPROTO" end
-        return nil, why, code
+        if reason == "EOF" then return nil, "the proxy closed the connection", "EPROTO" end
+        return nil, why, reason
       end
     end
-    local response, at
-    response, at, code = parser:feed(bytes, 1, "CONNECT")
+    local response, at, code = parser:feed(bytes, 1, "CONNECT")
     if response == nil then return nil, at, code end
     rest = response and bytes:sub(at) or ""
     if response and response.status >= 200 then return response, rest end

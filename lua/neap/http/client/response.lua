@@ -44,17 +44,22 @@ end
 class.__close = methods.close
 
 -- What takes all of a body gives the response up if it is interrupted.
-for _, name in ipairs { "text", "discard", "save" } do
-  local method = body.methods[name]
-  methods[name] = function(response, ...)
-    if response.body_over and name == "text" then
-      local text, why, code = method(response, ...)
-      return text, why, code
-    end
-    local guard <close> = response
-    local result, why, code = method(response, ...)
-    return result, why, code
-  end
+function methods.text(response, max)
+  if response.body_over then return body.methods.text(response, max) end
+  local guard <close> = response
+  return body.methods.text(response, max)
+end
+
+function methods.discard(response, max)
+  local guard <close> = response
+  return body.methods.discard(response, max)
+end
+
+function methods.save(response, path, options)
+  local guard <close> = response
+  local bytes, why, code = require "neap.http.save".save(response, path, options)
+  if bytes then return bytes end -- no tail call: this frame counts
+  return nil, why, code
 end
 
 --- After 101: the stream, which is the caller's now. What had come of it is
@@ -70,13 +75,22 @@ function methods.stream(response)
   return stream
 end
 
+--- From now on there is no deadline, but for each time that something is
+-- waited for.
+function methods.untimed(response, seconds)
+  local conn = response.hold and response.hold.conn
+  if not conn then return end
+  conn.deadline, conn.timed = nil, true
+  conn.stream:settimeout(seconds)
+end
+
 -- ---- its body ----
 
 local function undo_codings(response, text, o)
   local named = o.decode ~= false and response.status ~= 206 and response.headers:get "content-encoding"
   if not named then return false end
   local why, code
-  response.decoder, why, code = coding.decoder(named, response.maxbody)
+  response.decoder, why, code = coding.decoder(named, o.maxbody)
   if not response.decoder then
     response.body_why, response.body_code = why, code
   elseif text then -- it is all here: no connection is needed to decode it
@@ -102,7 +116,7 @@ end
 -- The body, if all of it came with the head.
 local function take_chunks(response, conn)
   local decoder, rest = httpcore.decoder(), conn.rest
-  response.unchunk = decoder
+  response.chunk_decoder = decoder
   if rest == "" then return nil end
   local data, at, code = decoder:feed(rest)
   if not data then

@@ -4,11 +4,18 @@ local send <const> = require "neap.http.send"
 
 local M = {}
 
-local TEXT <const> = httpcore.headers { ["Content-Type"] = "text/plain; charset=utf-8" }
 local HELD <const> = 28 -- strings that wait to be written together
 local HELD_BYTES <const> = 65536
 
-local build <const> = httpcore.response
+local JOINED <const> = 4096 -- bytes of a body that goes in one piece with its head
+
+local build <const>, answer <const> = httpcore.response, httpcore.answer
+M.JOINED = JOINED
+
+--- What an answer with a text begins with; `line` is a field more.
+function M.text_begin(line)
+  return "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n" .. (line or "")
+end
 
 -- ---- fields ----
 
@@ -67,12 +74,12 @@ local function hold(conn, head, body)
 end
 
 local function emit(conn, head, body)
-  if conn.more then return hold(conn, head, body) end
-  if conn.held then
-    local ok, why, code = M.flush(conn)
-    if not ok then return nil, why, code end
-  end
-  return conn:write(head, body)
+  if conn.at <= #conn.bytes and not conn.wire then return hold(conn, head, body) end
+  local held <const> = conn.held
+  if not held then return conn:write(head, body) end
+  held[#held + 1] = head
+  held[#held + 1] = body
+  return M.flush(conn)
 end
 
 -- What Connection says: nothing while 1.1 goes on.
@@ -83,22 +90,18 @@ end
 
 -- What was asked for from here on cannot be answered on this connection.
 local function may_keep(conn, request)
-  if conn.server.stopping or not conn.options.keepalive or conn.requests >= conn.options.max_requests then
-    return false
-  end
+  local o <const> = conn.options
+  conn.requests = conn.requests + 1
+  if conn.server.stopping or not o.keepalive or o.max_requests and conn.requests >= o.max_requests then return false end
   return not request.framing or request:settles()
 end
 
---- A string as the answer to a usual request: the short way.
-function M.text(conn, request, body)
-  if conn.server.stopping or conn.requests >= conn.options.max_requests then
-    return M.answer(conn, request, 200, body)
-  end
-  local head = build(200, TEXT, #body)
-  if conn.server.line then head = with_line(head, conn.server.line) end
+--- A string as the answer to a usual request, when there is more to it than
+-- to write it.
+function M.text(conn, request, begin, body)
   request.status, request.sent = 200, #body
-  if conn.more or conn.held then return emit(conn, head, body) end
-  return conn:write(head, body)
+  if #body > JOINED then return emit(conn, answer(begin, #body), body) end
+  return emit(conn, answer(begin, body), "")
 end
 
 local function bodiless(status) return status < 200 or status == 204 or status == 304 end
@@ -136,17 +139,19 @@ local function make_head(conn, request, status, body, kind, headers, trailers)
   -- Without framing and Connection the handler's own would be written.
   if not shown and not connection then connection = "keep-alive" end
   local head = build(status, headers, shown, connection)
-  if kind == "string" and not silent and body ~= "" and field(headers, "content-type") == nil then
-    head = with_line(head, "Content-Type: text/plain; charset=utf-8\r\n")
+  if (kind == "string" and body ~= "" or kind == "file") and not silent and field(headers, "content-type") == nil then
+    local said <const> = kind == "file" and require "neap.http.mime".type(body.path) or "text/plain; charset=utf-8"
+    head = with_line(head, ("Content-Type: %s\r\n"):format(said))
   end
   if conn.server.line then head = with_line(head, conn.server.line) end
   return head, framing
 end
 
---- Sends an answer: true, or nil, message, code once the connection is of no
--- use. It raises what is wrong with it, before a byte was sent; what it raises
--- after that is of the body's iterator.
-function M.answer(conn, request, status, body, headers, trailers)
+-- Closes what an answer's body is made of, however that ends.
+local closing <const> = { __close = function(self) send.close(self.body) end }
+
+-- What an answer can be; the kind of its body.
+local function check(status, body, headers)
   local kind <const> = send.kind(body)
   if not kind then error(("a %s cannot be a body"):format(io.type(body) or type(body)), 0) end
   if math.type(status) ~= "integer" or status < 200 or status > 599 then
@@ -155,8 +160,59 @@ function M.answer(conn, request, status, body, headers, trailers)
   if headers ~= nil and type(headers) ~= "table" and type(headers) ~= "userdata" then
     error(("bad headers (table expected, got %s)"):format(type(headers)), 0)
   end
+  return kind
+end
+
+local function settle_keep(conn, request, headers)
   if conn.keep then conn.keep = may_keep(conn, request) and not has_token(field(headers, "connection"), "close") end
-  if request.tunnel then conn.keep = false end
+  if rawget(request, "tunnel") then conn.keep = false end
+end
+
+--- The head of an answer that is written piece by piece, its framing, and
+-- whether nothing follows.
+function M.begin(conn, request, status, headers)
+  check(status, nil, headers)
+  settle_keep(conn, request, headers)
+  local head <const>, framing <const> = make_head(conn, request, status, "", "iterator", headers)
+  request.status, request.sent = status, 0
+  return head, framing, request.method == "HEAD" or bodiless(status)
+end
+
+-- Fields that were written before, for an answer that is not as usual.
+local function fields_of(begin)
+  local list <const> = {}
+  for name, value in begin:gmatch "\r\n([^:\r]+): ([^\r]*)" do list[#list + 1] = { name, value } end
+  return list
+end
+
+-- A file whose fields were written before.
+local function with_file(conn, request, file)
+  local guard <close> = file
+  local head = answer(file.begin, file.length)
+  if conn.server.line then head = with_line(head, conn.server.line) end
+  request.status = 200
+  if request.method == "HEAD" then
+    request.sent = 0
+    return emit(conn, head, "")
+  end
+  request.sent, request.streams, conn.wrote = file.length, true, false
+  local ok <const>, why <const>, code <const> = send.write(conn, head, file, file.length)
+  if ok then return true end
+  return nil, why, code, true
+end
+
+--- Sends an answer: true, or nil, message, code once the connection is of no
+-- use. It raises what is wrong with it, before a byte was sent; what it raises
+-- after that is of the body's iterator.
+function M.answer(conn, request, status, body, headers, trailers)
+  if send.isfile(body) and body.begin and status == 200 and not headers and not conn.odd and conn.keep
+    and request.version == "1.1" and not request.framing then
+    return with_file(conn, request, body)
+  end
+  if send.isfile(body) and body.begin and not headers then headers = fields_of(body.begin) end
+  local guard <close> = type(body) ~= "string" and body ~= nil and setmetatable({ body = body }, closing) or nil
+  local kind <const> = check(status, body, headers)
+  settle_keep(conn, request, headers)
   local head <const>, framing <const> = make_head(conn, request, status, body, kind, headers, trailers)
   request.status = status
   local ok, why, code
@@ -168,7 +224,7 @@ function M.answer(conn, request, status, body, headers, trailers)
     return emit(conn, head, body or "")
   end
   local before <const> = conn:sent()
-  request.streams = true
+  request.streams, conn.wrote = true, false
   ok, why, code = send.write(conn, head, body, framing, trailers)
   request.sent = math.max(0, conn:sent() - before - #head)
   if ok then return true end
