@@ -327,7 +327,9 @@ end)
 local function run(...)
   local words = {}
   for i, word in ipairs { ... } do words[i] = helper.quote(word) end
-  local stream <close> = assert(neap.stream(io.popen("LD_PRELOAD= " .. table.concat(words, " ") .. " 2>&1 </dev/null")))
+  -- Collected while it runs, it would stop us until it ends.
+  local pipe = assert(io.popen("LD_PRELOAD= timeout 20 " .. table.concat(words, " ") .. " 2>&1 </dev/null"))
+  local stream <close> = assert(neap.stream(pipe))
   return stream:read "a"
 end
 

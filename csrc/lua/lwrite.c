@@ -364,10 +364,12 @@ static int l_sendfile(lua_State *L) {
     return 4;
   }
   lua_settop(L, 4);
-  b = lua_newuserdatauv(L, sizeof *b, 0);
+  b = lua_newuserdatauv(L, sizeof *b, 1);
   memset(b, 0, sizeof *b);
   b->fd = -1;
   b->left = -1;
+  lua_pushvalue(L, 2); /* what is used is not to be collected */
+  lua_setiuservalue(L, -2, 1);
   luaL_setmetatable(L, BOX_CLASS);
   lua_toclose(L, SF_BOX);
   err = open_box(L, b);

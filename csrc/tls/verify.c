@@ -81,6 +81,9 @@ static const char *names_of(X509 *cert, char *text, size_t len) {
     at += n > 0 ? (size_t)n : 0;
   }
   GENERAL_NAMES_free(all);
+  for (i = 0; text[i] != '\0'; i++) /* a stranger has written them */
+    if (text[i] < ' ' || text[i] > '~')
+      text[i] = '?';
   return text[0] != '\0' ? text : "no name";
 }
 

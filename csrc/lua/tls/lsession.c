@@ -152,22 +152,27 @@ static void set_alpn(lua_State *L, SSL *ssl) {
   lua_setfield(L, -2, "alpn");
 }
 
-/* The peer's certificates in DER, its own first. */
+/* In DER, into memory of Lua's: to make a string of it may raise. */
+static void push_der(lua_State *L, const X509 *cert) {
+  int len = i2d_X509(cert, NULL);
+  luaL_Buffer b;
+  unsigned char *at;
+  luaL_buffinit(L, &b);
+  at = (unsigned char *)luaL_prepbuffsize(&b, len > 0 ? (size_t)len : 0);
+  len = len > 0 ? i2d_X509(cert, &at) : 0;
+  luaL_pushresultsize(&b, len > 0 ? (size_t)len : 0);
+}
+
+/* The peer's certificates, its own first. */
 static void set_peer(lua_State *L, SSL *ssl) {
   STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
-  X509 *own = SSL_is_server(ssl) ? SSL_get_peer_certificate(ssl) : NULL;
+  X509 *own = SSL_is_server(ssl) ? SSL_get0_peer_certificate(ssl) : NULL;
   int i, at = 0, n = chain != NULL ? sk_X509_num(chain) : 0;
   lua_createtable(L, n + 1, 0);
   for (i = own != NULL ? -1 : 0; i < n; i++) {
-    unsigned char *der = NULL;
-    int len = i2d_X509(i < 0 ? own : sk_X509_value(chain, i), &der);
-    if (len <= 0)
-      continue;
-    lua_pushlstring(L, (const char *)der, (size_t)len);
-    OPENSSL_free(der);
+    push_der(L, i < 0 ? own : sk_X509_value(chain, i));
     lua_rawseti(L, -2, ++at);
   }
-  X509_free(own);
   lua_setfield(L, -2, "peer");
 }
 

@@ -14,17 +14,14 @@ local targets <const> = require "neap.http.client.target"
 
 local M = {}
 
-local FOLLOW <const> = 10 -- redirects
+local FOLLOW <const>, TARGETS <const> = 10, 128 -- redirects; URLs whose parts are kept
 local DRAIN <const> = 16384 -- bytes of a body that nobody wants, to keep the connection
-local TARGETS <const> = 128 -- whose parts are kept
 
 local request_options <const>, client_options <const> = requests.options, settings.options
 local named_options <const> = args.with(requests.options, { url = "string", method = "string" })
 
 local client <const> = { __name = "neap.http.client" }
 client.__index = client
-
--- ---- making one ----
 
 -- `level` blames the caller.
 local function new(given, level)

@@ -198,7 +198,8 @@ end
 
 -- One of a semaphore, by the deadline.
 local function acquire(pool, slots, deadline)
-  if pool.given > 0 and not pool.collector and slots:count() == 0 then
+  local running = pool.collector and pool.collector:status() ~= "cancelled"
+  if pool.given > 0 and not running and slots:count() == 0 then
     pool.collector = core.spawn({ daemon = true, name = "http pool" }, collect, pool)
   end
   if not deadline then return slots:acquire() end
