@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- http.files and http.router: what is beneath a directory, and who answers.
 local helper <const> = require "support.helper"
 local lab <const> = require "support.http_lab"

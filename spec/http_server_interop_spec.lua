@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- neap.http's server with clients and proxies that others made.
 local helper <const> = require "support.helper"
 local lab <const> = require "support.http_lab"

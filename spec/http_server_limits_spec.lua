@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- neap.http: what a server does not put up with: sizes, times, what is
 -- malformed, who says that he is somebody else.
 local helper <const> = require "support.helper"

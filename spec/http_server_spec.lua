@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- neap.http: the server: requests, answers, connections.
 local helper <const> = require "support.helper"
 local lab <const> = require "support.http_lab"

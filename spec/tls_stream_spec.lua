@@ -34,6 +34,37 @@ local kinds <const> = {
 if helper.has_program "openssl" then
   certs.get "good"
   for _, kind in ipairs(kinds) do contract(_ENV, kind[1], kind[2], { secure = true }) end
+
+  describe("close of TLS over TLS", function()
+    for _, make in ipairs { tcp_pair, unix_pair } do
+      it("says both ends", function()
+        helper.in_task(function()
+          local a <close>, b = over(make)()
+          local x <close>, y = unix_pair()
+          local theirs <close> = b
+          local outer <close> = y
+          local group <close> = neap.group()
+          local function relay(from, to) -- what is within the one that ends here
+            for bytes in function() return from:receive() end do to:write(bytes) end
+            return from:receive()
+          end
+          local up <const> = group:spawn(relay, b, x)
+          group:spawn(relay, x, b)
+          local server <const> = group:spawn(function()
+            return y:starttls { server = true, context = lab.server_context(), timeout = 5 }
+          end)
+          assert(a:starttls { context = lab.client_context(), servername = "good.example", timeout = 5 })
+          assert(server:join())
+          assert(a:write "all")
+          assert(a:close())
+          assert.equal("all", y:read "a")
+          y:close()
+          local line, why, code = up:join()
+          assert.fails("EOF", line, why, code)
+        end)
+      end)
+    end
+  end)
 else
   pending "the contract of streams: needs the program openssl"
 end

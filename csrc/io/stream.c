@@ -81,6 +81,10 @@ static ssize_t write_some(struct stream *s, const struct iovec *iov, int n) {
   }
   if (s->kind > FD_UNIX)
     return sys_writev(s->watch.fd, iov, n);
+  if (s->more) {
+    s->more = false;
+    return sys_sendmore(s->watch.fd, iov, n);
+  }
   return n == 1 ? sys_send(s->watch.fd, iov->iov_base, iov->iov_len)
                 : sys_sendv(s->watch.fd, iov, n);
 }

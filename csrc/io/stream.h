@@ -45,10 +45,12 @@ struct stream {
   int32_t ended;        /* ERR_EOF, or the failure that ended reading */
   uint8_t kind;         /* enum fd_kind */
   uint8_t want;         /* POLLER_IN or POLLER_OUT, after -EAGAIN */
+  bool unhurried : 1;   /* nobody waits for its end */
   bool shortdrains : 1; /* a read that was cut short took all there was */
   bool lingers : 1;     /* a task sends what the session holds */
   bool fdslost : 1;     /* more came than the limit: they were closed */
   bool blocked : 1;     /* before it was adopted: so it will be again */
+  bool more : 1;        /* what is sent next goes with what follows it */
 };
 
 /* What a read is to take. */

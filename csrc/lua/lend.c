@@ -63,10 +63,11 @@ enum { DRAIN_MOST = 256 }; /* blocks */
  * Returns 0, or -EAGAIN for more to come. */
 static int drain(struct stream *s, bool first) {
   char block[4096];
+  struct channel *c = first ? s->session->under : NULL;
   ssize_t n;
   int i = 0;
-  if (first)
-    sys_shutdown(s->watch.fd, SHUTDOWN_WRITE);
+  for (; c != NULL; c = c->under) /* sessions under it have ends, too */
+    c->ops->shutdown(c, SHUTDOWN_WRITE);
   do
     n = sys_recv(s->watch.fd, block, sizeof block);
   while (n > 0 && ++i < DRAIN_MOST);
@@ -75,6 +76,14 @@ static int drain(struct stream *s, bool first) {
   s->watch.ready &= (uint8_t)~POLLER_IN;
   s->want = POLLER_IN;
   return -EAGAIN;
+}
+
+/* Many of a server's connections at once: not each by an event of its own. */
+static void wait_together(struct core *c, struct wait *w, struct stream *s,
+                          int64_t pause) {
+  loop_drop(&c->loop, &s->watch, false, 0);
+  w->until = (sys_now() / pause + 2) * pause;
+  await_wake(c, w, NULL, false);
 }
 
 /* The end was said. The peer's own end wakes us, mostly; but nothing tells when
@@ -91,7 +100,11 @@ static void wait_drained(lua_State *L, struct core *c, struct wait *w,
     w->progress++;
   }
   w->result = 0;
-  *r = lstream_await(L, c, w, s, "close");
+  *r = OP_WAIT;
+  if (s->unhurried)
+    wait_together(c, w, s, pause);
+  else
+    *r = lstream_await(L, c, w, s, "close");
 }
 
 /* A session's end is said to the peer, or it would take what it got for cut

@@ -27,6 +27,7 @@ static int conn_end(lua_State *L, int status, lua_KContext task) {
     lua_settop(L, 2);
   if (lmsg_test(L, 1) != NULL || (stream_unsent(s) == 0 && s->session == NULL))
     return conn_closed(L, status, task);
+  s->unhurried = true;
   luaL_getmetafield(L, 1, "__close");
   lua_pushvalue(L, 1);
   return conn_closed(L, lua_pcallk(L, 1, 0, 0, task, conn_closed), task);

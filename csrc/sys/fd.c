@@ -45,6 +45,17 @@ ssize_t sys_sendv(int fd, const struct iovec *iov, int n) {
   return sent >= 0 ? sent : -errno;
 }
 
+ssize_t sys_sendmore(int fd, const struct iovec *iov, int n) {
+  struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
+  ssize_t sent;
+#ifdef MSG_MORE
+  RETRY(sent, sendmsg(fd, &m, MSG_NOSIGNAL | MSG_MORE));
+#else
+  RETRY(sent, sendmsg(fd, &m, MSG_NOSIGNAL));
+#endif
+  return sent >= 0 ? sent : -errno;
+}
+
 union control {
   char room[CMSG_SPACE(FD_MAXPASS * sizeof(int))];
   struct cmsghdr align;

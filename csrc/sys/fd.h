@@ -22,6 +22,9 @@ ssize_t sys_recv(int fd, void *buf, size_t len);
 ssize_t sys_send(int fd, const void *buf, size_t len);
 ssize_t sys_sendv(int fd, const struct iovec *iov, int n);
 
+/* More follows at once: it need not go alone. */
+ssize_t sys_sendmore(int fd, const struct iovec *iov, int n);
+
 /* recv that also takes descriptors that came along: at most FD_MAXPASS into
  * fds, their number into *nfds (-1 when the kernel had to drop some). */
 ssize_t sys_recvfds(int fd, void *buf, size_t len, int *fds, int *nfds);

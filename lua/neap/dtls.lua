@@ -26,13 +26,7 @@ local defaults <const> = {
 }
 local PATIENCE <const> = { client = 60, server = 10 } -- seconds, of a handshake
 
--- What is of no use where there are no streams.
-local function usable(options)
-  for _, name in ipairs { "ktls", "max_early_data" } do options = args.without(options, name) end
-  return options
-end
-
-local context_options <const> = usable(contexts.options)
+local context_options <const> = contexts.datagram_options
 
 local socket_options <const> = args.without(args.with(message.ip_options, { v6only = "boolean" }), "timestamps")
 
@@ -54,7 +48,6 @@ local function check_values(o, level)
     error("option 'retransmit' must be a number of seconds in [0.001, 60]", level + 1)
   end
   if o.max_version == "1.3" or o.min_version == "1.3" then o.max_version = o.max_version or "1.3" end
-  if type(o.sni) == "function" then error("option 'sni' must be a table of names and contexts", level + 1) end
   checks.servername(o, level + 1)
   message.check_ip(o, level + 1)
 end
@@ -157,7 +150,9 @@ function M.listen(host, port, given)
   local endpoint <const> = endpoints.new(sock, ip == "0.0.0.0" or ip == "::")
   if o.drops then endpoint:tell_drops(true) end
   local listener
-  listener, why, code = listeners.new(endpoint, context, settings_of(o, "server"))
+  local settings <const> = settings_of(o, "server")
+  settings.named = o.context ~= nil
+  listener, why, code = listeners.new(endpoint, context, settings)
   if not listener then
     endpoint:close()
     return nil, why, code

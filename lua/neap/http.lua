@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- HTTP/1.1: clients and servers. What is not used is not loaded.
 
 ---@class neap.http

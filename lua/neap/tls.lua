@@ -223,12 +223,9 @@ end
 -- listener -> { context =, given =, early =, timeout =, failed = }
 local secured <const> = setmetatable({}, { __mode = "k" })
 
--- Its connections begin with this from now on. True, or nil, message, code.
+-- Its connections begin with this from now on.
 local function use(how, context, given)
-  local ok, why, code = contexts.ready(context, true)
-  if not ok then return nil, why, code end
   how.context, how.given, how.early = context, given, contexts.settings(context).max_early_data
-  return true
 end
 
 -- How a connection begins: its handshake, no longer than it may take. All in
@@ -259,8 +256,9 @@ function M.listen(host, port, given)
   if not context then return nil, why, code end
   local how <const> = { timeout = o.handshake_timeout or HANDSHAKE_TIMEOUT, failed = 0 }
   local ok
-  ok, why, code = use(how, context, o.context ~= nil)
+  ok, why, code = contexts.ready(context, true)
   if not ok then return nil, why, code end
+  use(how, context, o.context ~= nil)
   local made
   made, why, code = args.blame(2, tcp.listen, host, port, args.pick(o, args.tcp_listen))
   if not made then return nil, why, code end
@@ -278,18 +276,9 @@ function listener:reload(given)
   local how <const> = secured[self]
   if not how then return nil, "this listener is not encrypted", "EINVAL" end
   if not self:isopen() then return nil, "closed", "ECLOSED" end
-  if o.context and next(args.without(o, "context")) then error("option 'context' must be alone", 2) end
-  if how.given and not o.context then error("option 'context' is missing: this listener has one", 2) end
-  local context, why, code
-  if o.context then
-    context, why, code = contexts.of(o, true, 2)
-  else
-    context, why, code = contexts.remake(how.context, o, 2)
-  end
+  local context, why, code = contexts.reload(how.context, how.given, o, 2)
   if not context then return nil, why, code end
-  local ok
-  ok, why, code = use(how, context, o.context ~= nil)
-  if not ok then return nil, why, code end
+  use(how, context, o.context ~= nil)
   return self
 end
 

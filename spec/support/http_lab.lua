@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- A server of neap.http's for the specs, and clients that say exactly what they
 -- are told to.
 local helper <const> = require "support.helper"

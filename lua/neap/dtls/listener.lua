@@ -2,6 +2,7 @@
 -- kept, and gives those whose handshake is done.
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
+local contexts <const> = require "neap.tls.context"
 local inboxes <const> = require "neap.dtls.inbox"
 local peers <const> = require "neap.dtls.peer"
 local sync <const> = require "neap.sync"
@@ -135,6 +136,20 @@ local function next_item(self, timeout)
   if item then return item end
   if code == "ECLOSED" then return nil, table.unpack(closed) end
   return nil, "accept: " .. why, code
+end
+
+local reload_options <const> = args.with(contexts.datagram_options, { context = "context" })
+
+--- Other certificates, keys, options for those who come from now on; files are
+-- read again.
+function methods:reload(given)
+  local d <const> = check(self, "reload")
+  local o <const> = args.check(given, reload_options, 1, 2)
+  if not is_open(self) then return nil, table.unpack(closed) end
+  local context, why, code = contexts.reload(d.context, d.settings.named, o, 2)
+  if not context then return nil, why, code end
+  d.context, d.settings.named, d.spare = context, o.context ~= nil, nil
+  return self
 end
 
 --- Waits for a client whose handshake is done: its message socket.

@@ -156,6 +156,7 @@ local came <const> = {} -- of one datagram: filled and emptied again
 --- A datagram of the peer's, or nil to begin.
 function M.feed(self, datagram)
   if self.state == "closed" or self.broken then return end
+  for i = #came, 1, -1 do came[i] = nil end -- another's, if memory was short
   local status, why, code = machines.feed(self.machine, datagram, came)
   flush(self)
   if self.state == "shaking" and (status == "open" or status == "ended") then established(self) end

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- Static files: a handler that answers with what is beneath a directory, and
 -- with nothing else.
 local args <const> = require "neap.args"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- A handler that chooses among handlers: by method and path.
 local args <const> = require "neap.args"
 local percent <const> = require "neap.url.percent"

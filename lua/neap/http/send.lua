@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- What is sent as a body: a string, an iterator, a stream, a file, or nothing;
 -- of a server's response and of a client's request.
 --
@@ -218,6 +219,7 @@ local function write_small(sink, head, handle, offset, length)
 end
 
 local function write_file(sink, head, handle, offset, length)
+  if length > 0 and sink.goes_on then sink:goes_on() end
   local ok, why, code = sink:write(head)
   if not ok then return nil, why, code end
   local sent

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- An HTTP server: listens, and has a task for each connection.
 local args <const> = require "neap.args"
 local core <const> = require "neap.core"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 ---@meta _
 -- luacheck: ignore 211 212 241
 -- For the Lua language server only: the server of `require "neap.http"`. The

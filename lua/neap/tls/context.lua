@@ -20,6 +20,9 @@ M.options = {
   insecure_no_verify = "boolean", insecure_no_verify_name = "boolean",
 }
 
+--- Those of DTLS: without what is of no use where there are no streams.
+M.datagram_options = args.without(args.without(M.options, "ktls"), "max_early_data")
+
 -- ---- its parts ----
 
 local read <const>, list <const> = files.read, files.list
@@ -226,6 +229,9 @@ function M.settings(context) return settings[context] end
 -- that do not do; `level` blames the caller, as error does. datagrams: it is
 -- for DTLS.
 function M.make(o, level, datagrams)
+  if datagrams and type(o.sni) == "function" then
+    error("option 'sni' must be a table of names and contexts", level + 1)
+  end
   checks.values(o, level + 1, function(value) return M.is(value, datagrams) end)
   local context, why, code = build(o, datagrams)
   if not context then return nil, why, code end
@@ -244,6 +250,24 @@ function M.remake(context, changes, level)
   local made, why, code = M.make(o, level + 1, before.datagrams)
   if not made then return nil, why, code end
   if not o.ticket_secret then tlscore.inherit(made, context) end
+  return made
+end
+
+--- What a listener's reload puts in place of its context: the one that its
+-- options name, if it was `named` before, or that of the changed options.
+function M.reload(context, named, o, level)
+  if o.context and next(args.without(o, "context")) then error("option 'context' must be alone", level + 1) end
+  if named and not o.context then error("option 'context' is missing: this listener has one", level + 1) end
+  local made, why, code
+  if o.context then
+    made, why, code = M.of(o, true, level + 1, settings[context].datagrams)
+  else
+    made, why, code = M.remake(context, o, level + 1)
+  end
+  if not made then return nil, why, code end
+  local ok
+  ok, why, code = M.ready(made, true)
+  if not ok then return nil, why, code end
   return made
 end
 

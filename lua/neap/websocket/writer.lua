@@ -158,18 +158,20 @@ local function put_bytes(self, deadline, bytes, more)
   return self
 end
 
-local function put_held(self, deadline)
-  local ok, why, code = put_bytes(self, deadline, concat(self.held))
+-- Sends what was held back, and perhaps a frame more.
+local function put_held(self, deadline, bytes)
+  local all <const> = concat(self.held) .. (bytes or "")
+  local ok, why, code = put_bytes(self, deadline, all)
   if not ok then return nil, why, code end
   self.held = nil
   return self
 end
 
--- Sends a frame, after those that were held back.
+-- Sends a frame.
 local function put(self, deadline, bytes, more)
   if self.held then
-    local ok, why, code = put_held(self, deadline)
-    if not ok then return nil, why, code end
+    local ok, why, code = put_held(self, deadline, not more and bytes or nil)
+    if not ok or not more then return ok, why, code end
   end
   return put_bytes(self, deadline, bytes, more)
 end
@@ -185,9 +187,14 @@ function M.flush(self, deadline)
   return put_held(self, deadline)
 end
 
-local function flush_later(self)
-  self.flushes = false
-  if self.held then M.flush(self) end
+local holding, flusher = {}, nil -- connections, and the task that looks after them
+
+local function flush_all()
+  local list <const> = holding
+  holding = {}
+  for _, self in ipairs(list) do
+    if self.held and self.open then core.spawn({ name = "websocket flush", daemon = true }, M.flush, self) end
+  end
 end
 
 -- Holds a frame back: its task has more to receive, and then comes for the
@@ -197,9 +204,9 @@ local function hold(self, bytes)
   if not held then
     held = { size = 0 }
     self.held = held
-    if not self.flushes then
-      self.flushes = true
-      core.spawn({ name = "websocket flush", daemon = true }, flush_later, self)
+    holding[#holding + 1] = self
+    if not flusher or flusher:status() ~= "ready" then
+      flusher = core.spawn({ name = "websocket flusher", daemon = true }, flush_all)
     end
   end
   held[#held + 1] = bytes

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- A connection to a server: its requests, one after the other.
 local core <const> = require "neap.core"
 local httpcore <const> = require "neap.httpcore"
@@ -67,6 +68,9 @@ function conn:sendfile(file, offset, length)
     whole = whole + taken
   end
 end
+
+--- What is written next need not go alone.
+function conn:goes_on() core.send_more(self.stream) end
 
 --- The bytes that were sent so far.
 function conn:sent()

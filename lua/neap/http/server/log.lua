@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- A line for each request: in the common format, the combined one, or as JSON.
 local core <const> = require "neap.core"
 

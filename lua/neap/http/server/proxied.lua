@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- Whom a proxy speaks for: Forwarded (RFC 7239), X-Forwarded-For, and the
 -- PROXY protocol, versions 1 and 2.
 local ip <const> = require "neap.dns.ip"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- A request, as a handler gets it.
 local body <const> = require "neap.http.body"
 local httpcore <const> = require "neap.httpcore"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- The answer to a request: what a handler returned, as bytes.
 local httpcore <const> = require "neap.httpcore"
 local send <const> = require "neap.http.send"
