@@ -7,6 +7,7 @@ local lab <const> = require "support.dtls_lab"
 local neap <const> = require "neap"
 local tls <const> = require "neap.tls"
 local machines <const> = require "neap.tlscore".dtls
+local peers <const> = require "neap.dtls.peer"
 local udp <const> = require "neap.udp"
 
 local in_task <const>, eventually <const> = helper.in_task, helper.eventually
@@ -786,6 +787,20 @@ describe("a client that begins anew at its old address", function()
     old:close()
     assert(a:send "on")
     assert.equal("on", (b:receive()))
+    assert.equal(1, listener:statistics().peers)
+  end)
+
+  works("takes the place of one that is broken, though nobody has closed it", function()
+    local listener <close>, port = lab.listen()
+    local from, old = leave(port, listener)
+    local held <close> = old
+    peers.breakdown(old, "alert", "ETLS") -- as a fatal alert does
+    local a <close> = assert(at(port, from, { timeout = 2 * helper.slow }))
+    local b <close> = assert(listener:accept(5))
+    assert.fails("ETLS", old:receive())
+    old:close()
+    assert(a:send "anew")
+    assert.equal("anew", (b:receive()))
     assert.equal(1, listener:statistics().peers)
   end)
 

@@ -275,3 +275,59 @@ listen all
     end
   end)
 end)
+
+describe("the examples of HTTP", function()
+  -- Starts one: its port, and what ends it.
+  local function example(name, ...)
+    local words <const> = { ... }
+    for i, word in ipairs(words) do words[i] = helper.quote(word) end
+    local out <const> = helper.tmpname()
+    local command_line <const> = "LUA_PATH=%s LUA_CPATH=%s %s examples/%s %s >%s 2>&1 </dev/null & echo $!"
+    local pipe <const> = assert(io.popen(command_line:format(
+      helper.quote(package.path), helper.quote(package.cpath), helper.quote(helper.lua), name,
+      table.concat(words, " "), out)))
+    local pid <const> = pipe:read "n"
+    pipe:close()
+    local port
+    helper.eventually(function()
+      local file <close> = io.open(out)
+      port = file and file:read "a":match "port (%d+)"
+      return port
+    end, 10)
+    return math.tointeger(port), helper.defer(function() os.execute(("kill %d 2>/dev/null"):format(pid)) end)
+  end
+
+  it("serve, and pass on", function()
+    in_task(function()
+      local port <const>, server = example("http_server.lua", "127.0.0.1:0", "examples")
+      local first <close> = server
+      local proxied <const>, proxy = example("reverse_proxy.lua", "127.0.0.1:0", "http://127.0.0.1:" .. port)
+      local second <close> = proxy
+      for _, at in ipairs { port, proxied } do
+        local url <const> = ("http://127.0.0.1:%d"):format(at)
+        local function get(path, method, body)
+          local answer <close> = assert(http.request(method or "GET", url .. path,
+            { body = body, timeout = 8 * helper.slow }))
+          return answer.status, assert(answer:text()), answer.headers
+        end
+        local status, text, headers = get "/"
+        assert.equal(200, status)
+        assert.truthy(text:find("<h1>neap</h1>", 1, true))
+        assert.equal("text/html; charset=utf-8", headers:get "content-type")
+        status, text = get "/numbers.csv"
+        assert.equal(200, status)
+        assert.truthy(text:find "\n100000,10000000000\n$")
+        _, text = get("/greet", "POST", { form = { name = "<me>" } })
+        assert.equal("<p>Hello, &lt;me&gt;!</p>\n", text)
+        _, text = get "/events?n=1"
+        assert.truthy(text:find "^id: 1\ndata: ")
+        status, text = get "/files/http_server.lua"
+        assert.equal(200, status)
+        assert.truthy(text:find "^%-%- A web server")
+        assert.equal(404, (get "/nowhere"))
+        local head <close> = assert(http.head(url .. "/files/http_server.lua"))
+        assert.equal(tostring(#text), head.headers:get "content-length")
+      end
+    end)
+  end)
+end)

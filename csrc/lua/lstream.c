@@ -240,6 +240,14 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
+/* send_more(stream): what is written next goes with what follows it. */
+static int l_send_more(lua_State *L) {
+  struct stream *s = lstream_open(L);
+  if (s != NULL)
+    s->more = true;
+  return 0;
+}
+
 /* ---- adopting ---- */
 
 /* stream(fd, options): takes the descriptor over. */
@@ -262,8 +270,9 @@ static int l_adopt(lua_State *L) {
 
 void neap_open_stream(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"adopt", l_adopt},
-    {NULL,    NULL   }
+    {"adopt",     l_adopt    },
+    {"send_more", l_send_more},
+    {NULL,        NULL       }
   };
   static const luaL_Reg meta[] = {
     {"__gc",       lend_gc   },

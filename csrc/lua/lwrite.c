@@ -325,18 +325,15 @@ static int box_close(lua_State *L) {
 static int open_box(lua_State *L, struct box *b) {
   luaL_Stream *file = luaL_testudata(L, 2, LUA_FILEHANDLE);
   size_t len;
-  if (file == NULL)
-    b->used = lopenfile_use(L, 2, &b->file);
-  if (b->used != NULL) {
-    b->offset = 0;
-  } else if (file != NULL) {
+  b->used = lopenfile_use(L, 2, &b->file);
+  if (b->used == NULL && file != NULL) {
     luaL_argcheck(L, file->closef != NULL, 2, "the file is closed");
     fflush(file->f);
     b->offset = (int64_t)ftello(file->f);
     b->fd = b->file = sys_dup(fileno(file->f)); /* it may be closed meanwhile */
     if (b->fd < 0)
       return b->fd;
-  } else {
+  } else if (b->used == NULL) {
     const char *path = luaL_checklstring(L, 2, &len);
     luaL_argcheck(L, strlen(path) == len, 2, "the path holds a NUL");
     b->fd = b->file = sys_open(path);

@@ -74,7 +74,17 @@ static int accept_step(struct tls_session *s, struct tls_early *e) {
   }
 }
 
+/* What is over needs no more room than it has taken. */
+static void shrink(struct tls_session *s) {
+  struct tls_early *less = realloc(s->early, sizeof *less + s->early->len);
+  if (less != NULL)
+    s->early = less;
+}
+
 int tls_early_step(struct tls_session *s) {
-  return SSL_is_server(s->ssl) ? accept_step(s, s->early)
-                               : send_step(s, s->early);
+  int r =
+    SSL_is_server(s->ssl) ? accept_step(s, s->early) : send_step(s, s->early);
+  if (r == 1)
+    shrink(s);
+  return r;
 }

@@ -47,7 +47,8 @@ end
 
 --- One more, of a server: it begins.
 function endpoint:enter(peer)
-  local there <const> = self.peers[peer.key]
+  local there = self.peers[peer.key]
+  if there and there.broken then there = nil end -- nothing comes to it any more
   if there and there.state == "open" then
     local rival <const> = self.rivals[peer.key]
     if rival then peers.close(rival, true) end

@@ -1,13 +1,17 @@
--- SPDX-License-Identifier: MIT
 ---@meta _
 -- luacheck: ignore 211 212 241
 -- For the Lua language server only: the server of `require "neap.http"`. The
 -- manual is docs/http_server.md. Nothing loads this file.
 
----@alias neap.http.fields table<string, string|number|(string|number)[]>|{ [1]: string, [2]: string }[]|neap.headers
-
 ---What an answer's body is made of.
----@alias neap.http.source string|(fun(): string?, string?, string?)|neap.stream|file*|neap.http.file|{ receive: function }|{ chunks: function, length: integer? }
+---@alias neap.http.source
+---| string
+---| fun(): string?, string?, string?
+---| neap.stream
+---| file*
+---| neap.http.file
+---| { receive: function }
+---| { chunks: function, length: integer? }
 
 ---@class neap.http.answer
 ---@field status? integer
@@ -15,7 +19,8 @@
 ---@field body? neap.http.source
 ---@field trailers? neap.http.fields|fun(): neap.http.fields
 
----@alias neap.http.handler fun(request: neap.http.request): (string|integer|neap.http.answer|nil), neap.http.source?, neap.http.fields?
+---@alias neap.http.result string|integer|neap.http.answer|nil
+---@alias neap.http.handler fun(request: neap.http.request): neap.http.result, neap.http.source?, neap.http.fields?
 
 ---@class neap.http.server_options
 ---@field max_head? integer 65536

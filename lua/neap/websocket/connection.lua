@@ -164,7 +164,7 @@ function ws:receive()
   local held <close> = self.reader
   self.reading, self.receiver = true, running()
   if self.wire.at <= #self.wire.bytes then turn() end
-  return next_message(self, self.timeout and now() + self.timeout)
+  return next_message(self, self.timeout and now() + self.timeout or nil)
 end
 
 local function next_or_raise(self)
@@ -240,14 +240,14 @@ end
 --- Seconds for each later call that waits; nil for none.
 function ws:settimeout(seconds)
   check(self, "settimeout")
-  self.timeout = args.timeout(seconds, 1, 2)
+  self.timeout = args.timeout(seconds, 1, 2) or false
   return self
 end
 
 --- The time, or nil.
 function ws:gettimeout()
   check(self, "gettimeout")
-  return self.timeout
+  return self.timeout or nil
 end
 
 --- Can a message be sent?
@@ -286,7 +286,7 @@ end
 function M.new(stream, role, agreed, o)
   local self = setmetatable({
     stream = stream, role = role, open = true, reading = false,
-    timeout = o.timeout, close_timeout = o.close_timeout or CLOSE_TIMEOUT,
+    timeout = o.timeout or false, why = false, close_timeout = o.close_timeout or CLOSE_TIMEOUT,
     protocol = agreed.protocol, extensions = agreed.extensions,
     wire = protocol.new { role = role, maxmessage = o.maxmessage or MAXMESSAGE, deflate = agreed.deflate },
   }, ws)

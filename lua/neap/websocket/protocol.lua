@@ -31,8 +31,9 @@ function M.new(o)
   -- Compressed, what cannot be compressed is a little longer.
   local most = o.maxmessage + (o.deflate and o.maxmessage // 6 + 64 or 0)
   return setmetatable({
-    masks = o.role == "client", maxmessage = o.maxmessage, deflate = o.deflate,
+    masks = o.role == "client", maxmessage = o.maxmessage, deflate = o.deflate or false,
     frames = httpcore.deframer(o.role == "server", most, o.deflate and COMPRESSED or 0), bytes = "", at = 1,
+    ended = false,
   }, wire)
 end
 

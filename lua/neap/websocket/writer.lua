@@ -22,7 +22,7 @@ local BAD_TEXT <const> = "bad argument #1 (no UTF-8: it may be sent as \"binary\
 local function left(deadline) return deadline and math.max(0, deadline - now()) end
 
 --- When a call that begins now is to end, or nil.
-local function deadline_of(self) return self.timeout and now() + self.timeout end
+local function deadline_of(self) return self.timeout and now() + self.timeout or nil end
 
 --- For the next call of the stream. Its timeout holds for whoever calls next,
 -- so that each says its own.
@@ -67,7 +67,7 @@ local function interrupted(self, size)
   if sent == self.sent then
     self.wire:forget()
   elseif sent - self.sent == size then
-    self.sent, self.held = sent, nil
+    self.sent, self.held = sent, false
   else
     M.fail(self, "a message was cut short: its task was interrupted", "ECANCELED")
   end
@@ -88,7 +88,7 @@ local turn_meta <const> = {
     local self <const> = turn.of
     local writing <const> = self.writing
     if writing then
-      self.writing = nil
+      self.writing = false
       interrupted(self, writing)
     end
     give_back(self)
@@ -152,7 +152,7 @@ local function put_bytes(self, deadline, bytes, more)
   else
     ok, why, code, taken = stream:write(bytes)
   end
-  self.writing = nil
+  self.writing = false
   if not ok then return not_put(self, size, why, code, taken) end
   self.sent = self.sent + size
   return self
@@ -163,7 +163,7 @@ local function put_held(self, deadline, bytes)
   local all <const> = concat(self.held) .. (bytes or "")
   local ok, why, code = put_bytes(self, deadline, all)
   if not ok then return nil, why, code end
-  self.held = nil
+  self.held = false
   return self
 end
 
@@ -224,7 +224,7 @@ function M.message(self, opcode, data)
     local bytes <const>, more <const> = wire:message(opcode, data)
     return hold(self, more and bytes .. more or bytes)
   end
-  local deadline <const> = self.timeout and now() + self.timeout
+  local deadline <const> = deadline_of(self)
   if self.busy or self.fragments then
     local ok, why, code = take_for_message(self, deadline)
     if not ok then return nil, why, code end
@@ -311,7 +311,7 @@ function M.pieces(self, opcode, pieces)
   give_back(self)
   ok = nil
   local cleanup <close> = setmetatable({}, { __close = function()
-    self.fragments = nil
+    self.fragments = false
     fragments.over:set()
     if ok or not fragments.begun or not self.open then return end
     self.open = false
@@ -327,6 +327,7 @@ function M.prepare(self)
   local _, sent = self.stream:counters()
   self.sent, self.limited = sent, true
   self.busy, self.waiting, self.frames = false, 0, sync.semaphore(0)
+  self.writing, self.held, self.fragments, self.broken = false, false, false, false
   self.turn = setmetatable({ of = self }, turn_meta)
 end
 

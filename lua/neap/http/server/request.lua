@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- A request, as a handler gets it.
 local body <const> = require "neap.http.body"
+local core <const> = require "neap.core"
 local httpcore <const> = require "neap.httpcore"
 local message <const> = require "neap.http.message"
 local send <const> = require "neap.http.send"
@@ -186,13 +187,20 @@ function methods:settles()
   return not self.length or self.length - self.body_received <= DRAINED
 end
 
---- Reads what nobody wanted of its body: is the next request behind it?
+--- Reads what nobody wanted of its body, so much and for so long: is the next
+-- request behind it?
 function M.drain(self)
   if self.body_over then return true end
   if self.body_why then return false end
   self.body_begun = nil
   self.maxbody = math.huge
-  return self:discard(DRAINED) == true
+  local deadline <const>, n = core.now() + self.conn.options.body_timeout, 0
+  while n <= DRAINED and core.now() <= deadline do
+    local data <const>, _, code <const> = self:receive()
+    if not data then return code == "EOF" end
+    n = n + #data
+  end
+  return false
 end
 
 -- What a status is for a body that failed in this way.
