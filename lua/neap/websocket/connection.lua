@@ -128,18 +128,29 @@ local function cut(self, deadline, why, code)
   return nil, self.why, self.code
 end
 
+-- Bytes that the stream gives; or nil, and how it ended.
+local function more_bytes(self, deadline)
+  if self.held then writer.flush(self, deadline) end
+  if deadline or self.limited then writer.limit(self, deadline) end
+  local bytes, why, code = self.stream:receive()
+  if bytes then return bytes end
+  return cut(self, deadline, why, code)
+end
+
 local function next_message(self, deadline)
-  local wire <const>, stream <const> = self.wire, self.stream
+  local wire <const> = self.wire
   while true do
-    local kind, data, more, closecode = false, nil, nil, nil
-    if wire.at <= #wire.bytes then kind, data, more, closecode = wire:next() end
-    if kind == "text" or kind == "binary" then return data, kind end
-    if kind == false then
-      if self.held then writer.flush(self, deadline) end
-      if deadline or self.limited then writer.limit(self, deadline) end
-      local bytes, why, code = stream:receive()
-      if not bytes then return cut(self, deadline, why, code) end
+    if wire.at > #wire.bytes then
+      local bytes, why, code = more_bytes(self, deadline)
+      if not bytes then return nil, why, code end
       wire:feed(bytes)
+    else
+      turn()
+    end
+    local kind, data, more, closecode = wire:next()
+    if kind == "text" or kind == "binary" then
+      if wire.at <= #wire.bytes then self.receiver = running() end
+      return data, kind
     elseif kind == "ping" then
       if self.open then alive.pinged(self, data) end
     elseif kind == "close" then
@@ -162,8 +173,7 @@ function ws:receive()
     return nil, "receive: another task is receiving", "EBUSY"
   end
   local held <close> = self.reader
-  self.reading, self.receiver = true, running()
-  if self.wire.at <= #self.wire.bytes then turn() end
+  self.reading = true
   return next_message(self, self.timeout and now() + self.timeout or nil)
 end
 

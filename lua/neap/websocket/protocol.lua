@@ -42,7 +42,8 @@ end
 --- Bytes that have come. After a close frame nothing counts any more.
 function wire:feed(bytes)
   if self.ended then return end
-  self.bytes, self.at = self.at > #self.bytes and bytes or self.bytes:sub(self.at) .. bytes, 1
+  if self.at <= #self.bytes then bytes = self.bytes:sub(self.at) .. bytes end
+  self.bytes, self.at = bytes, 1
 end
 
 local function failed(self, why, code, closecode)
@@ -108,16 +109,17 @@ end
 --- The next of what has come: see above.
 function wire:next()
   while self.at <= #self.bytes do
-    local opcode, payload, fin, at, rsv = self.frames:feed(self.bytes, self.at)
+    local bytes <const> = self.bytes
+    local opcode, payload, fin, at, rsv = self.frames:feed(bytes, self.at)
     if opcode == nil then return failed(self, payload, fin, at) end
-    if not opcode or at > #self.bytes then
+    if not opcode or at > #bytes then
       self.bytes, self.at = "", 1
     else
       self.at = at
     end
+    if fin and rsv == 0 and KINDS[opcode] and #payload <= self.maxmessage then return KINDS[opcode], payload end
     if not opcode then return false end
     if opcode >= CLOSE then return control(self, opcode, payload) end
-    if fin and opcode ~= 0 and rsv == 0 and #payload <= self.maxmessage then return KINDS[opcode], payload end
     local kind, data, code, closecode = piece_of(self, opcode, payload, fin, rsv)
     if kind ~= false then return kind, data, code, closecode end
   end

@@ -224,14 +224,15 @@ function M.message(self, opcode, data)
     local bytes <const>, more <const> = wire:message(opcode, data)
     return hold(self, more and bytes .. more or bytes)
   end
-  local deadline <const> = deadline_of(self)
+  local deadline <const> = self.timeout and deadline_of(self) or nil
   if self.busy or self.fragments then
     local ok, why, code = take_for_message(self, deadline)
     if not ok then return nil, why, code end
   end
   self.busy = true
   local held <close> = self.turn
-  return put(self, deadline, wire:message(opcode, data))
+  if self.held then return put(self, deadline, wire:message(opcode, data)) end
+  return put_bytes(self, deadline, wire:message(opcode, data))
 end
 
 local function put_control(self, opcode, payload)
