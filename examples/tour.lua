@@ -240,7 +240,34 @@ local function secrets()
   secret_messages(cert, key)
 end
 
--- ---- 10. with privilege ----
+-- ---- 10. HTTP ----
+
+local function pages()
+  stop "10. HTTP: a server, a client with kept connections, and messages both ways"
+  local http <const>, websocket <const> = require "neap.http", require "neap.websocket"
+  local routes <const> = http.router()
+  routes:get("/tide/:place", function(request) return "high water at " .. request.params.place .. ": six" end)
+  routes:get("/talk", function(request)
+    local ws <close> = assert(websocket.accept(request))
+    for text in ws:messages() do assert(ws:send(text:upper())) end
+  end)
+  local server <close> = assert(http.listen "127.0.0.1:0")
+  local host, port = server:getsockname()
+  local task <const> = neap.spawn(server.serve, server, routes)
+  local client <close> = http.client { timeout = 5 }
+  for _, place in ipairs { "Brest", "Dover" } do
+    local response <const> = assert(client:get(("http://%s:%d/tide/%s"):format(host, port, place)))
+    say("%d, %q", response.status, assert(response:text()))
+  end
+  local ws <close> = assert(websocket.connect(("ws://%s:%d/talk"):format(host, port), { timeout = 5 }))
+  assert(ws:send "and over a WebSocket?")
+  say("%s", assert(ws:receive()))
+  ws:close()
+  server:stop(1)
+  assert(task:join())
+end
+
+-- ---- 11. with privilege ----
 
 local PROTOCOL <const>, ETHERTYPE <const> = 253, 0x88b5 -- for experiments
 
@@ -279,7 +306,7 @@ local refusals <const> = { "Operation not permitted", "Permission denied", "No s
   "not supported" }
 
 local function privileged()
-  stop "10. below UDP: what needs root"
+  stop "11. below UDP: what needs root"
   for _, try in ipairs { { "raw", raw_ip }, { "packet", frames }, { "tun", tunnel } } do
     local name, fn = try[1], try[2]
     local ok, why = pcall(fn)
@@ -290,7 +317,7 @@ local function privileged()
   end
 end
 
--- ---- 11. how fast ----
+-- ---- 12. how fast ----
 
 local function round_trips(port, seconds)
   local conn <close> = assert(tcp.connect("127.0.0.1", port))
@@ -320,7 +347,7 @@ local function bulk(port, seconds)
 end
 
 local function speed(port)
-  stop "11. how fast, client and server being this one process"
+  stop "12. how fast, client and server being this one process"
   local trips, bytes = round_trips(port, 0.4), bulk(port, 0.4)
   say("throughput: %.0f round trips of 64 bytes/s, %.0f MB/s there and back",
     trips, bytes / 1e6)
@@ -342,6 +369,7 @@ local function tour()
   errors()
   unix_datagrams()
   secrets()
+  pages()
   privileged()
   speed(port)
   assert(listener:stop(1))

@@ -288,13 +288,18 @@ describe("the examples of HTTP", function()
       table.concat(words, " "), out)))
     local pid <const> = pipe:read "n"
     pipe:close()
+    local function stop() os.execute(("kill %d 2>/dev/null"):format(pid)) end
     local port
-    helper.eventually(function()
+    local said <const>, why <const> = pcall(helper.eventually, function()
       local file <close> = io.open(out)
       port = file and file:read "a":match "port (%d+)"
       return port
     end, 10)
-    return math.tointeger(port), helper.defer(function() os.execute(("kill %d 2>/dev/null"):format(pid)) end)
+    if not said then
+      stop()
+      error(why, 0)
+    end
+    return math.tointeger(port), helper.defer(stop)
   end
 
   it("serve, and pass on", function()

@@ -1433,6 +1433,14 @@ describe("http.serve", function()
       for i = 1, 100 do ws:send("m" .. i) end
       for i = 1, 100 do assert.equal("m" .. i, (ws:receive())) end
       assert.truthy(ws:close())
+      -- frames right behind the request, and an end without a goodbye
+      local conn <close> = assert(tcp.connect(ip, port))
+      conn:write("GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+        .. "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " .. SAMPLE_KEY .. "\r\n\r\n",
+        httpcore.frame(TEXT, "at once", true, KEY))
+      assert.truthy(conn:readuntil "\r\n\r\n":find "^HTTP/1.1 101 ")
+      assert.equal("\x81\3/ws\x81\7at once", conn:read(5 + 9))
+      conn:close()
       local refused, _, code, response = websocket.connect(url .. "/ws", { origin = "http://evil.example" })
       assert.is_nil(refused)
       assert.equal("EPROTO", code)
