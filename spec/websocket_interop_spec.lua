@@ -99,6 +99,8 @@ if (role === 'server') {
 } else echo(new WebSocket(target, ['echo'], { perMessageDeflate, maxPayload: 0 }))
 ]==]
 
+local node_path <const> = os.getenv "NODE_PATH" or "/usr/share/nodejs" -- where Debian has it
+
 local peers <const> = {
   {
     name = "Python's websockets", suffix = ".py", text = python, program = "/usr/bin/python3",
@@ -107,7 +109,8 @@ local peers <const> = {
   },
   {
     name = "Node's ws", suffix = ".cjs", text = node, program = "node",
-    probe = [[node -e "require('ws')" 2>/dev/null]], why = "needs node with ws (NODE_PATH may say where)",
+    probe = ("NODE_PATH='%s' node -e \"require('ws')\" 2>/dev/null"):format(node_path),
+    why = "needs node with ws (NODE_PATH may say where)",
   },
 }
 
@@ -119,7 +122,7 @@ local function start(peer, role, target, compression)
   local file = assert(io.open(path, "w"))
   file:write(peer.text)
   file:close()
-  return lab.start({ "env", "LD_PRELOAD=", peer.program, path, role, target, compression },
+  return lab.start({ "env", "LD_PRELOAD=", "NODE_PATH=" .. node_path, peer.program, path, role, target, compression },
     { seconds = 20 * helper.slow })
 end
 
