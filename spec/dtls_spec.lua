@@ -530,7 +530,7 @@ describe("bad weather", function()
       local b <close> = assert(listener:accept(9))
       local function hear(from)
         local seen, n = {}, 0
-        from:settimeout(0.3)
+        from:settimeout(0.3 * helper.slow)
         for data in function() return (from:receive()) end do
           local number, text = data:match "^(%d+) (x*)$"
           assert.equal(tonumber(number) % 300, #text)
@@ -548,7 +548,7 @@ describe("bad weather", function()
       end
       for _, ear in ipairs(ears) do
         local n = ear:join()
-        assert.is_true(n > 110 and n <= 190, n)
+        assert.is_true(n > 110 / helper.slow and n <= 190, n) -- a slow receiver's queue overflows, too
       end
     end)
   end

@@ -587,7 +587,7 @@ return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
       local whole = roomy(b, COUNT)
       local sender = neap.spawn(function() return send_many(a, b, list) end)
       local got = {}
-      b:settimeout(0.1)
+      b:settimeout(0.1 * helper.slow)
       while #got < COUNT do
         local datas, _, code = b:receivemany(300)
         if not datas then

@@ -28,6 +28,7 @@ local NORMAL <const>, GOING_AWAY <const>, NONE <const>, ABNORMAL <const>, INTERN
 local MAXMESSAGE <const>, CLOSE_TIMEOUT <const> = 16 << 20, 5
 local LINGER <const>, LINGER_MOST <const> = 1, 1 << 20 -- seconds, bytes: after both have said goodbye
 local BRIEF <const> = 1 -- seconds for the goodbye of who is in a hurry
+local LATE_MOST <const> = 64 -- times that bytes are taken after the deadline, since they are here
 
 local ws <const> = { __name = "neap.ws" }
 ws.__index = ws
@@ -128,8 +129,10 @@ local function cut(self, deadline, why, code)
   return nil, self.why, self.code
 end
 
--- Bytes that the stream gives; or nil, and how it ended.
-local function more_bytes(self, deadline)
+-- Bytes that the stream gives; or nil, and how it ended. A flood of what is no
+-- message, or no whole one, does not put the deadline off.
+local function more_bytes(self, deadline, looks)
+  if looks > LATE_MOST and deadline and now() >= deadline then return nil, "receive: timed out", "ETIMEDOUT" end
   if self.held then writer.flush(self, deadline) end
   if deadline or self.limited then writer.limit(self, deadline) end
   local bytes, why, code = self.stream:receive()
@@ -139,9 +142,11 @@ end
 
 local function next_message(self, deadline)
   local wire <const> = self.wire
+  local looks = 0
   while true do
     if wire.at > #wire.bytes then
-      local bytes, why, code = more_bytes(self, deadline)
+      looks = looks + 1
+      local bytes, why, code = more_bytes(self, deadline, looks)
       if not bytes then return nil, why, code end
       wire:feed(bytes)
     else
@@ -213,7 +218,7 @@ local function await_goodbye(self, deadline)
   end
   local held <close> = self.reader
   self.reading = true
-  repeat until not next_message(self, deadline)
+  repeat until not next_message(self, deadline) or now() >= deadline
 end
 
 local function close(self, code, reason, seconds)
