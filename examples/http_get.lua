@@ -30,7 +30,8 @@ local headers, options, method = {}, {}, nil
 
 local function body(text)
   if text:sub(1, 1) ~= "@" then return text end
-  return assert(http.file(text:sub(2)))
+  local file <const>, why <const> = http.file(text:sub(2))
+  return file or fail(why)
 end
 
 local flags <const> = {

@@ -78,7 +78,11 @@ end
 
 local function main(address, directory)
   if not address:find ":" then address = "127.0.0.1:" .. address end
-  local server <close> = assert(http.listen(address, { access_log = io.stdout }))
+  local server <close>, why <const> = http.listen(address, { access_log = io.stdout })
+  if not server then
+    io.stderr:write("http_server.lua: ", why, "\n")
+    os.exit(1, true)
+  end
   local _, port <const> = server:getsockname()
   print("listening on port " .. port)
   io.stdout:flush()

@@ -51,7 +51,11 @@ local function main(address, upstream)
   end
   if not address:find ":" then address = "127.0.0.1:" .. address end
   local client <close> = http.client { max_per_host = 64 }
-  local server <close> = assert(http.listen(address, { max_body = 1 << 30 }))
+  local server <close>, why <const> = http.listen(address, { max_body = 1 << 30 })
+  if not server then
+    io.stderr:write("reverse_proxy.lua: ", why, "\n")
+    os.exit(1, true)
+  end
   local _, port <const> = server:getsockname()
   print("listening on port " .. port)
   io.stdout:flush()

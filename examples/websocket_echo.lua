@@ -79,6 +79,7 @@ local function talk(o, url)
   local reader <close> = neap.spawn(function()
     for data, kind in ws:messages() do print(kind == "text" and data or ("%d bytes"):format(#data)) end
   end)
+  neap.sleep(0) -- it receives from here on, even if all of the input is there
   local input <close> = neap.stream(io.stdin)
   for line in input:lines() do
     if not ws:send(line) then break end

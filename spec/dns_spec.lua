@@ -715,6 +715,16 @@ describe("dns.server", function()
     assert.same({ 77, "REFUSED" }, { send(address, query()).id, send(address, query()).rcode })
   end)
 
+  named("hands on what another server answered, as a list or as a message", function()
+    local inner, inner_guard <close> = serve(function() return { { type = "A", address = "192.0.2.1" } } end)
+    for _, call in ipairs { "query", "exchange" } do
+      local address, guard <close> = serve(function(question)
+        return (dns[call](question.name, question.type, { servers = { inner }, cache = false }))
+      end)
+      assert.equal("192.0.2.1", assert(dns.query("a.test", "A", { servers = { address }, cache = false }))[1].address)
+    end
+  end)
+
   named("survives handlers that fail, and tells of them", function()
     local told = {}
     local act
@@ -725,6 +735,7 @@ describe("dns.server", function()
       ["boom"] = function() error("boom", 0) end,
       ["the handler must return a table"] = function() return 5 end,
       ["the handler must return records"] = function() return { 5 } end,
+      ["an answer has no 'answr'"] = function() return { answr = {} } end,
       ["field 'address' must be an IPv4 address"] = function() return { { type = "A", address = "x" } } end,
       ["type nil is not known"] = function() return { { address = "192.0.2.1" } } end,
       ["longer than 65535"] = function()

@@ -5,6 +5,7 @@ local tcp <const> = require "neap.tcp"
 local auth <const> = require "neap.http.auth"
 local base64 <const> = require "neap.base64"
 local random <const> = require "neap.random"
+local setcookie <const> = require "neap.http.setcookie"
 local words <const> = require "neap.http.words"
 
 local function need_openssl() helper.need(pcall(require, "neap.tlscore"), "needs OpenSSL (libssl-dev)") end
@@ -55,6 +56,20 @@ end)
 -- ---- words ----
 
 describe("words", function()
+  it("take no more time for blanks than for others", function()
+    assert.same({ "a b", "c" }, words.list " \t a b\t, \t ,c")
+    assert.equal("", words.trim " \t")
+    assert.equal("", words.trim "")
+    local blanks <const> = (" "):rep(1 << 18)
+    assert.takes(0, 5, function()
+      assert.same({ "a" .. blanks .. "b" }, words.list(blanks .. "a" .. blanks .. "b" .. blanks .. ","))
+      assert.same({}, words.list(blanks))
+      local by_name <const> = setcookie.cookies("a" .. blanks .. "b" .. blanks .. "=" .. blanks .. "c" .. blanks .. "d")
+      assert.equal("c" .. blanks .. "d", by_name["a" .. blanks .. "b"])
+      assert.is_nil(next((setcookie.cookies(blanks .. ";" .. blanks .. "="))))
+    end)
+  end)
+
   it("takes lists and parameters apart", function()
     assert.same({ "a", "b c", '"d, e"', "f" }, words.list 'a ,, b c,"d, e", f ,')
     assert.is_nil(words.list 'a, "b')

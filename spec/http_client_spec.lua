@@ -128,6 +128,7 @@ describe("http: what could be taken for another request is never sent:", functio
     for _, text in ipairs { "GET /x HTTP/1.1\r\nA: b\r\n\r\nGET", "G T", "", "G\0T", "GÄT" } do
       assert.raises("token", http.request, text, "http://127.0.0.1:1/")
     end
+    assert.raises("bad method 'G??T'", http.request, "G\r\nT", "http://127.0.0.1:1/")
     assert.raises("CONNECT", http.request, "CONNECT", "http://127.0.0.1:1/")
     for _, text in ipairs(bad) do
       assert.raises("option 'upgrade'", http.get, "http://127.0.0.1:1/", { upgrade = text })

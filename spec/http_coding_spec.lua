@@ -414,6 +414,15 @@ describe("zcore for permessage-deflate", function()
     assert.fails("EBADMSG", decoder:message("\xff\xff\xff", true))
   end)
 
+  it("takes last blocks within a message, but no flood of them", function()
+    local encoder <const>, decoder <const> = pair(15)
+    assert.equal(SHORT, decoder:message(encoder:message(SHORT), true))
+    assert.equal("", decoder:message(("\3\0"):rep(50), true))
+    assert.equal("", decoder:message(("\3\0"):rep(50), true)) -- each message has as many
+    assert.equal(SHORT, decoder:message(encoder:message(SHORT), true))
+    assert.fails("EBADMSG", decoder:message(("\3\0"):rep(1 << 20), true))
+  end)
+
   it("keeps its distances within 8 bits of window", function()
     local encoder <const>, decoder <const> = pair(8, 9)
     local text <const> = SHORT .. ("y"):rep(300) .. SHORT

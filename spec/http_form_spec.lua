@@ -205,6 +205,15 @@ describe("form.reader", function()
     for n = 1, 9 do assert.same(wanted, (read_all(kind, cut(text, n)))) end
   end)
 
+  it("takes no more time for blanks than for others", function()
+    local part <const> = '--bound\r\nContent-Disposition: form-data; name="a"\r\nX: a' .. (" "):rep(8000)
+      .. "b\r\n\r\n1\r\n"
+    assert.takes(0, 5 * helper.slow, function()
+      local parts <const> = read_all("multipart/form-data; boundary=bound", { part:rep(120) .. "--bound--\r\n" })
+      assert.equal(120, #parts)
+    end)
+  end)
+
   it("fails where it is malformed, or not whole", function()
     local head <const> = 'Content-Disposition: form-data; name="a"'
     for _, row in ipairs {

@@ -312,6 +312,20 @@ describe("an HTTP server behind a proxy", function()
     end
   end)
 
+  it("nor waits for one that comes byte by byte", function()
+    in_task(function()
+      local at <close> = lab.start(hello, { proxy_protocol = true, head_timeout = 0.2 })
+      local conn <close> = at:connect(10)
+      local dribble <close> = neap.spawn(function()
+        for c in (V2 .. "\x21\x11\x0f\0" .. ("x"):rep(400)):gmatch "." do
+          if not conn:write(c) then return end
+          neap.sleep(0.02)
+        end
+      end)
+      assert.takes(0.1, 5, function() assert.is_nil((conn:receive())) end)
+    end)
+  end)
+
   it("or takes it where it is", function()
     assert.equal("192.0.2.1 4711 443", proxied("PROXY TCP4 192.0.2.1 192.0.2.2 4711 443\r\n", nil, "optional"))
     assert.truthy(proxied("", nil, "optional"):find "^127.0.0.1 ")

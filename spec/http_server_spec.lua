@@ -272,6 +272,24 @@ describe("an HTTP server", function()
         return table.concat(list, "|")
       end)
       assert.equal("one|two", body)
+      local function shown(r)
+        local list = {}
+        for line in r:lines() do list[#list + 1] = ("%q"):format(line) end
+        return table.concat(list)
+      end
+      _, body = echo(post "\r\n\n\rx\r\r\n\ny\r", shown)
+      assert.equal('"""""\\13x\\13""""y\\13"', body)
+      _, body = echo("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        .. "2\r\nab\r\n3\r\nc\r\n\r\n4\r\nd\ne\n\r\n0\r\n\r\n", shown)
+      assert.equal('"abc""d""e"', body)
+      assert.takes(0, 4 * helper.slow, function() -- not a copy of all the rest for each
+        _, body = echo(post(("\n"):rep(1 << 20)), function(r)
+          local n = 0
+          for _ in r:lines() do n = n + 1 end
+          return tostring(n)
+        end)
+      end)
+      assert.equal(tostring(1 << 20), body)
       _, body = echo(post "abcdef", function(r) return r:receive(2) .. "|" .. r:receive(3) .. "|" .. r:text() end)
       assert.equal("ab|cde|f", body)
     end)
@@ -305,6 +323,14 @@ describe("an HTTP server", function()
         assert.same({ 400, "close" }, { status, headers.connection })
         assert.same({}, at.errors)
       end)
+    end)
+
+    it("that is of another type than a form: 415, and nobody is told", function()
+      for _, method in ipairs { "form", "multipart" } do
+        local handler <const> = function(r) return assert(r[method](r)) end
+        local status, body, _, errors = echo(post("a=1", "Content-Type: text/plain\r\n"), handler)
+        assert.same({ 415, "415 Unsupported Media Type\n", {} }, { status, body, errors })
+      end
     end)
 
     it("that is malformed: 400", function()
@@ -390,6 +416,29 @@ describe("an HTTP server", function()
           local _, _, body = response(conn)
           assert.equal(i == 6 and ("6"):rep(20000) or "/" .. i, body)
         end
+      end)
+    end)
+
+    it("each whole, if a slow reader takes it in parts", function()
+      in_task(function()
+        local path <const> = helper.tmpname()
+        local body <const> = ("s"):rep(60000)
+        local at <close> = lab.start(function(r)
+          if r.path == "/first" then
+            r.conn.stream:setsockopt("SO_SNDBUF", 4096)
+            return body
+          end
+          neap.sleep(0.5) -- the first goes out meanwhile, but not all of it
+          return "second"
+        end, { write_timeout = 1 }, "unix:" .. path)
+        local conn <close> = at:connect()
+        conn:write("GET /first HTTP/1.1\r\nHost: a\r\n\r\n" .. GET)
+        neap.sleep(1.2) -- so that its time runs out once
+        local _, _, first = response(conn)
+        assert.is_true(first == body)
+        local _, _, second = response(conn)
+        assert.equal("second", second)
+        assert.same({}, at.errors)
       end)
     end)
 
@@ -567,6 +616,7 @@ describe("an HTTP server", function()
       ["nothing"] = { function() end, "returned nothing" },
       ["a failure"] = { function() return nil, "no luck", "EWHY" end, "no luck" },
       ["what cannot be a body"] = { function() return 200, true end, "a boolean cannot be a body" },
+      ["headers without a status"] = { function() return "x", { a = "b" } end, "begins with its status" },
       ["a status that is none"] = { function() return 99 end, "bad status 99" },
       ["an unknown field"] = { function() return { statut = 200 } end, "has no 'statut'" },
       ["a line end in a field"] = { function() return 200, "x", { ["X-A"] = "a\r\nB: c" } end, "control character" },
@@ -795,6 +845,23 @@ describe("an HTTP server", function()
     end)
   end)
 
+  it("answers once, and goes on, if the log fails", function()
+    in_task(function()
+      local at <close> = lab.start(function() return "fine" end, { access_log = function() error("disk full", 0) end })
+      local conn <close> = at:connect()
+      for _ = 1, 2 do
+        conn:write(GET)
+        local status, _, body = response(conn)
+        assert.same({ 200, "fine" }, { status, body })
+      end
+      conn:write "GET / HTTP/3.0\r\n\r\n"
+      assert.equal(505, (response(conn)))
+      assert.fails("EOF", conn:receive())
+      assert.equal(3, #at.errors)
+      assert.equal(200, (at:ask("GET", "/")))
+    end)
+  end)
+
   it("raises on what it cannot be told", function()
     assert.raises("unknown option 'max_bdy'", http.listen, "127.0.0.1:0", { max_bdy = 1 })
     assert.raises("option 'head_timeout' must be", http.listen, "127.0.0.1:0", { head_timeout = "1" })
@@ -807,6 +874,7 @@ describe("an HTTP server", function()
     for _, address in ipairs { "nowhere", "a:b", "a:70000", true, 1.5 } do
       assert.raises("bad argument #1", http.listen, address)
     end
+    assert.raises("a port up to 65535 or a listener expected, got 70000", http.listen, 70000)
     assert.raises("bad argument #2 (function expected", http.serve, "127.0.0.1:0", 1)
     local err <const> = assert.raises("unknown option", http.listen, "127.0.0.1:0", { x = 1 })
     assert.truthy(tostring(err):find "helper.lua" or tostring(err):find "unknown option")

@@ -846,6 +846,23 @@ describe("the end of a WebSocket", function()
     end)
   end)
 
+  it("does not wait for a peer that floods", function()
+    in_task(function()
+      for _, opcode in ipairs { TEXT, 9, 0 } do -- whole messages; pings; the fragments of one without an end
+        local ws, peer <close> = half("server", { close_timeout = 0.1, timeout = 0.1 })
+        local flood <const> = httpcore.frame(opcode, "", opcode ~= 0, KEY):rep(1000)
+        local talk <close> = neap.spawn(function()
+          if opcode == 0 then peer:write(httpcore.frame(TEXT, "", false, KEY)) end
+          while peer:write(flood) do end
+        end)
+        if opcode ~= TEXT then assert.takes(0.05, 5, function() assert.fails("ETIMEDOUT", ws:receive()) end) end
+        assert.takes(0.05, 5, function() assert.fails("ETIMEDOUT", ws:close()) end)
+        assert.equal(1006, ws.closecode)
+        talk:join()
+      end
+    end)
+  end)
+
   it("waits no longer for a peer that does not read", function()
     in_task(function()
       local ws, peer <close> = half("server", { close_timeout = 0.1 })
@@ -1324,6 +1341,8 @@ describe("websocket.connect", function()
     assert.raises("option 'protocols'", connect, "ws://h", { protocols = 1 })
     assert.raises("handshake's own", connect, "ws://h", { headers = { Upgrade = "x" } })
     assert.raises("control character", connect, "ws://h", { headers = { X = "a\r\nb" } })
+    local _, why = pcall(function() return (connect("ws://h", { headers = { X = "a\r\nb" } })) end)
+    assert.matches("^[^\n]*websocket_spec%.lua:%d+: bad header field 'X'", why)
     assert.raises("option 'compress'", connect, "ws://h", { compress = "yes" })
     assert.raises("option 'send_window_bits' must be an integer from 8 to 15", connect, "ws://h",
       { compress = { send_window_bits = 16 } })

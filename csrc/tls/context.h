@@ -58,7 +58,7 @@ struct tls_context {
   unsigned char scope[TLS_SCOPELEN];
   struct tls_psk *psk; /* clients, or NULL */
   struct tls_functions functions;
-  struct tls_session *busy[TLS_BUSY]; /* or NULL; the oldest is the next */
+  struct tls_session *busy[TLS_BUSY]; /* or NULL */
   unsigned nextbusy;
 };
 

@@ -165,6 +165,12 @@ static int handshake(struct channel *c) {
   return r;
 }
 
+static void use(struct tls_session *s) {
+  s->used = true;
+  if (!s->busy)
+    tls_busy_begin(s);
+}
+
 static ssize_t session_read(struct channel *c, void *buf, size_t len) {
   struct tls_session *s = session_of(c);
   size_t n;
@@ -184,8 +190,7 @@ static ssize_t session_read(struct channel *c, void *buf, size_t len) {
   r = SSL_read_ex(s->ssl, buf, len, &n);
   s->reading = false;
   if (r == 1) {
-    if (!s->busy)
-      tls_busy_begin(s);
+    use(s);
     c->drained = c->drained && !SSL_has_pending(s->ssl);
     return (ssize_t)n;
   }
@@ -226,8 +231,8 @@ static ssize_t write_bytes(struct tls_session *s, const void *bytes,
   r = SSL_write_ex(s->ssl, bytes, len, &n);
   if (s->late)
     flush(&s->base); /* that, too */
-  if (r == 1 && !s->busy)
-    tls_busy_begin(s);
+  if (r == 1)
+    use(s);
   if (r == 1)
     return (ssize_t)n;
   r = tls_session_outcome(s, r);

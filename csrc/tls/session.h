@@ -31,7 +31,7 @@ struct tls_session {
   bool heard;                 /* and by it the context was chosen */
   struct tls_early *early;    /* or NULL */
   unsigned place;             /* in context->busy, if it is */
-  bool busy;
+  bool busy, used;
   bool reading;   /* OpenSSL is, into its buffer */
   bool vouched;   /* a stapled OCSP response says that it is good */
   bool inside;    /* a function of the user's runs in it */
@@ -54,7 +54,7 @@ int tls_session_over(struct tls_session *s, struct tls_context *c, BIO *bio,
                      bool server, const char *name, const char *sni,
                      const char **why);
 
-/* busy.c: used now; what is done with it is over. */
+/* busy.c: it may keep its buffers; it is over. */
 void tls_busy_begin(struct tls_session *s);
 void tls_busy_end(struct tls_session *s);
 

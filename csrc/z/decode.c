@@ -116,7 +116,7 @@ int zdecoder_message(struct zdecoder *d, struct zspan *s) {
     if (code != ZCODER_END)
       return code;
     d->state = ZSTART;
-    code = zcoder_raw_go_on(d->coder);
+    code = ++d->ends > ZENDS ? -EBADMSG : zcoder_raw_go_on(d->coder);
     if (code < 0 || s->nin == 0)
       return code;
   }

@@ -10,7 +10,7 @@
 
 #include "z/coder.h"
 
-enum { ZTRAIL = 4096, ZMAGIC = 4 };
+enum { ZTRAIL = 4096, ZMAGIC = 4, ZENDS = 64 };
 
 enum zkind { ZGZIP, ZDEFLATE, ZRAW, ZBROTLI, ZZSTD };
 
@@ -27,7 +27,8 @@ struct zdecoder {
   enum zstate state;
   uint8_t held[ZMAGIC];
   size_t nheld;
-  size_t trail; /* bytes that were left out */
+  size_t trail;  /* bytes that were left out */
+  unsigned ends; /* last blocks of one piece of a message */
 };
 
 /* -ENOMEM, or -ENOTSUP for what is not compiled in. `window_bits` (8 to 15)
@@ -49,7 +50,8 @@ int zdecoder_finish(const struct zdecoder *d);
 size_t zdecoder_trail(const struct zdecoder *d);
 
 /* zdecoder_run with the payloads of messages of permessage-deflate (RFC 7692),
- * which never end: a block that says it is the last is followed by others. */
+ * which never end: a block that says it is the last is followed by others, up
+ * to ZENDS of them, as d->ends counts: going on costs a copy of the window. */
 int zdecoder_message(struct zdecoder *d, struct zspan *s);
 
 /* Between messages: forgets what the last ones said. -EBADMSG. */

@@ -40,9 +40,8 @@ end
 
 local function headers_of(given, level)
   wants("headers", given, level + 1, "a table of names and values", "table", "userdata")
-  local ok, headers = pcall(handshake.check_headers, given)
-  if ok then return headers end
-  error(tostring(headers):gsub("^bad argument #%d to '[%w_?]+' ", "option 'headers': "), level + 1)
+  local headers <const> = args.blame(level + 1, handshake.check_headers, given)
+  return headers -- no tail call: this frame counts
 end
 
 -- ---- clients ----

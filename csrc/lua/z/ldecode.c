@@ -149,6 +149,7 @@ static int l_message(lua_State *L) {
   int err;
   d->limit = lz_size(L, 4, SIZE_MAX);
   d->made = 0;
+  d->z.ends = 0;
   luaL_argcheck(L, d->z.kind == ZRAW, 1, "a raw decoder expected");
   if (state_of(d) != 0)
     return lz_fail(L, d->z.kind, state_of(d));

@@ -51,11 +51,27 @@ local function completed(record, question)
   end })
 end
 
+-- What a message has, so that another server's can be handed on, though not all
+-- of it is taken.
+local KNOWN <const> = {
+  id = true, qr = true, opcode = true, aa = true, tc = true, rd = true, ra = true, ad = true, cd = true, rcode = true,
+  question = true, answer = true, authority = true, additional = true, edns = true,
+}
+
+-- A list may be what a query returned, which has fields of its own.
+local function check_fields(result)
+  if result[1] ~= nil then return end
+  for name in pairs(result) do
+    if not KNOWN[name] then error(("an answer has no '%s'"):format(tostring(name)), 0) end
+  end
+end
+
 -- A message of what the handler returned: a list of records, or a table of
 -- what the message says.
 local function reply_of(query, result)
   if result == nil then return reply_to(query, "REFUSED") end
   if type(result) ~= "table" then error("the handler must return a table, a string, false or nil", 0) end
+  check_fields(result)
   local reply = reply_to(query, result.rcode)
   for _, flag in ipairs { "aa", "ra", "ad" } do reply[flag] = result[flag] end
   for _, name in ipairs { "answer", "authority", "additional" } do

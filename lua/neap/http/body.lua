@@ -204,6 +204,9 @@ end
 
 --- All of the body that is left, no more than `max` bytes of it.
 function methods:text(max)
+  if max ~= nil and (math.type(max) ~= "integer" or max < 0) then
+    error("bad argument #1 (an integer that is not negative expected)", 2)
+  end
   if self.body_over then return rest_of(self, max) end
   local list, n = {}, 0
   while true do
@@ -222,21 +225,24 @@ end
 
 --- An iterator over its lines, without their ends; raises on a failure.
 function methods:lines()
-  local kept = ""
+  local kept, at, seen = "", 1, 1 -- from `at` on it is not given, from `seen` on not looked at
   return function()
     while true do
-      local line, at = kept:match "^([^\n]*)\n()"
-      if line then
-        kept = kept:sub(at)
-        return (line:gsub("\r$", ""))
+      local stop = kept:find("\n", seen, true)
+      if stop then
+        local line = kept:sub(at, kept:byte(stop - 1) == 0x0d and stop > at and stop - 2 or stop - 1)
+        at, seen = stop + 1, stop + 1
+        return line
       end
       local data, why, code = self:receive()
       if data then
-        kept = kept .. data
+        seen = #kept - at + 2
+        kept, at = kept:sub(at) .. data, 1
       elseif code ~= "EOF" then
         error(why, 2)
       else
-        line, kept = kept, ""
+        local line = kept:sub(at)
+        kept, at, seen = "", 1, 1
         if line ~= "" then return line end
         return nil
       end

@@ -276,7 +276,7 @@ end
 -- `o` was checked.
 local function request(self, method, text, o, level)
   if method:find "[^A-Za-z0-9!#$%%&'*+.^_`|~-]" or method == "" or #method > 64 then
-    error("bad argument: a method is a token", level + 1)
+    error(("bad method '%s' (a token expected)"):format((method:gsub("[%c\x80-\xff]", "?"))), level + 1)
   end
   if method == "CONNECT" then error("the method CONNECT is the proxies'", level + 1) end
   if o.upgrade and o.upgrade:find "[^A-Za-z0-9!#$%%&'*+.^_`|~/ ,-]" then

@@ -222,7 +222,8 @@ end
 local function directory(self, request, root, path, handle, slashed)
   local held <close> = handle
   local raw <const>, query <const> = message.path(request)
-  if not slashed then
+  -- A mount's own path is "/" here; its links are relative, too.
+  if not slashed or request.mount and raw:sub(-1) ~= "/" then
     return 301, nil, { location = raw .. "/" .. (query and "?" .. query or "") }
   end
   local found <const>, name <const> = open_index(self, root, path)

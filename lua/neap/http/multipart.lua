@@ -124,7 +124,8 @@ end
 local function parse_fields(text)
   local fields, n = {}, 0
   for line in text:gmatch "(.-)\r\n" do
-    local name, value = line:match "^([^: \t]+):[ \t]*(.-)[ \t]*$"
+    local name, value = line:match "^([^: \t]+):(.*)$"
+    value = name and words.trim(value)
     n = n + 1
     if not name or not words.is_token(name) or value:find "[\0\r\n]" then return bad "a malformed field of a part" end
     if n > FIELDS then return bad("a part of too many fields", "EMSGSIZE") end

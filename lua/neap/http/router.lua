@@ -28,7 +28,7 @@ end
 local function node() return { named = {}, handlers = {} } end
 
 -- The place of a pattern in the tree.
-local function place(root, steps)
+local function place(root, steps, level)
   local at, names = root, {}
   for _, step in ipairs(steps) do
     local slot
@@ -39,7 +39,9 @@ local function place(root, steps)
       slot = step.param and "param" or "rest"
       at[slot] = at[slot] or node()
       at = at[slot]
-      names[#names + 1] = step.param or step.rest
+      local name <const> = step.param or step.rest
+      if name ~= "" and names[name] then error(("bad argument #1 (two are called '%s')"):format(name), level + 1) end
+      names[#names + 1], names[name] = name, true
     end
   end
   return at, names
@@ -137,7 +139,7 @@ end
 
 local function add(self, method, pattern, handler, level)
   if getmetatable(self) ~= router then args.method(self, router, "get", level + 1) end
-  local at <const>, names <const> = place(self.root, parse(pattern, level + 1))
+  local at <const>, names <const> = place(self.root, parse(pattern, level + 1), level + 1)
   check_handler(handler, 2, level + 1)
   if at.handlers[method] then error(("'%s' has a handler for %s"):format(pattern, method), level + 1) end
   at.handlers[method] = { handler = handler, names = names }

@@ -100,8 +100,9 @@ local function open(address, o, level)
   end
   port = math.tointeger(tonumber(port))
   if not host or not port or port > 65535 then
-    error(('bad argument #1 ("host:port", "unix:/path", a port or a listener expected, got %s)'):format(
-      type(address) == "string" and "'" .. address .. "'" or type(address)), level + 1)
+    local kind <const> = type(address)
+    error(('bad argument #1 ("host:port", "unix:/path", a port up to 65535 or a listener expected, got %s)'):format(
+      kind == "string" and "'" .. address .. "'" or kind == "number" and address or kind), level + 1)
   end
   picked.mode = nil
   return require "neap.tcp".listen(host ~= "" and host or "*", port, picked)
@@ -133,8 +134,10 @@ local function make(address, given, arg, level)
     if not self.context then return nil, why, code end
   end
   if o.access_log then
-    self.log, why, code = require "neap.http.server.log".open(o.access_log, o.log_format)
-    if not self.log then return nil, why, code end
+    local log
+    log, why, code = require "neap.http.server.log".open(o.access_log, o.log_format)
+    if not log then return nil, why, code end
+    self.log = function(request) return self:logged(log, request) end
   end
   self.listener, why, code = open(address, o, level + 1)
   if not self.listener then return nil, why, code end
@@ -160,13 +163,34 @@ function server:failed(err, traceback, request)
   if not ok then neap.onerror(core.running(), worse, "") end
 end
 
+-- What a log raises is no answer's fault: the request was answered, and must
+-- not be again.
+function server:logged(log, request)
+  local traceback
+  local ok <const>, err <const> = xpcall(log, function(e)
+    traceback = debug.traceback(nil, 2)
+    return e
+  end, request)
+  if ok then return end
+  if connection.is_interruption(err) then error(err, 0) end
+  self:failed(err, traceback, request)
+end
+
+-- A socket all of whose calls together have so many seconds.
+local function timed(sock, seconds)
+  local deadline <const> = core.now() + seconds
+  return {
+    recv = function(_, ...) return sock:settimeout(math.max(0, deadline - core.now())):recv(...) end,
+  }
+end
+
 -- What a proxy says first is taken byte by byte: what follows may be for TLS.
 local function take_proxied(self, stream, known)
   local how <const> = self.options.proxy_protocol
   if how == "optional" and self.trusted and not self.trusted.is(known.ip, known.port) then return stream end
   local sock <close> = assert(require "neap.socket".fromfd((stream:detach())))
-  sock:settimeout(self.options.head_timeout)
-  local said <const>, before <const> = require "neap.http.server.proxied".read(sock, how == "optional")
+  local said <const>, before <const> = require "neap.http.server.proxied".read(
+    timed(sock, self.options.head_timeout), how == "optional")
   if not said then return nil end
   for name, value in pairs(said) do known[name] = value end
   local again <const> = neap.stream(sock:detach())

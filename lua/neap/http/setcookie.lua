@@ -9,7 +9,7 @@ local LONGEST <const> = 4096 -- bytes of a name and its value
 M.LONGEST = LONGEST
 local ATTRIBUTE <const> = 1024 -- bytes of an attribute's value
 
-local function trim(text) return text:match "^[ \t]*(.-)[ \t]*$" end
+local trim <const> = words.trim
 
 -- ---- dates, in whatever form (6265bis, 5.1.1) ----
 
@@ -176,7 +176,8 @@ end
 function M.cookies(field)
   local by_name, list = {}, {}
   for item in (field or ""):gmatch "[^;]+" do
-    local name, value = item:match "^[ \t]*([^=]-)[ \t]*=[ \t]*(.-)[ \t]*$"
+    local name, value = item:match "^([^=]*)=(.*)$"
+    if name then name, value = trim(name), trim(value) end
     if name and name ~= "" then
       value = value:match '^"(.*)"$' or value
       list[#list + 1] = { name, value }

@@ -4,6 +4,7 @@ local core <const> = require "neap.core"
 local httpcore <const> = require "neap.httpcore"
 local requests <const> = require "neap.http.server.request"
 local respond <const> = require "neap.http.server.respond"
+local sync <const> = require "neap.sync"
 
 local M = {}
 
@@ -11,7 +12,8 @@ local make <const>, JOINED <const> = httpcore.answer, respond.JOINED
 local LEAST <const> = 1024 -- bytes that must go within the time for writing
 local LINGER <const>, PAUSE <const> = 5, 2 -- seconds: in all, and without a byte
 
-local conn <const> = { __name = "neap.http.connection", respond = respond, held_bytes = 0, requests = 0 }
+local conn <const> = { __name = "neap.http.connection", respond = respond, held_bytes = 0, requests = 0,
+  busy = false, waiting = 0 }
 conn.__index = conn
 
 -- ---- times ----
@@ -24,6 +26,22 @@ local function set_time(self, seconds)
 end
 
 -- ---- writing: it is a sink, as neap.http.send wants it ----
+
+-- Answers that were held back may still be on their way, by another task: one
+-- after the other writes, and each all that it has, however many calls that takes.
+local turn_meta <const> = {
+  __close = function(turn)
+    local self <const> = turn.of
+    if self.waiting > 0 then self.turns:release() else self.busy = false end
+  end,
+}
+
+local function wait_for_turn(self)
+  local cleanup <close> = setmetatable({}, { __close = function() self.waiting = self.waiting - 1 end })
+  self.waiting = self.waiting + 1
+  self.turns = self.turns or sync.semaphore(0)
+  self.turns:acquire()
+end
 
 -- A reader that is slow has its time for each part that it takes.
 local function write_rest(self, taken, ...)
@@ -42,12 +60,16 @@ end
 
 function conn:write(...)
   local time <const> = self.options.write_timeout
-  if self.time ~= time then set_time(self, time) end
   self.wrote = true
   if self.held then
     local ok, why, code = respond.flush(self)
     if not ok then return nil, why, code end
   end
+  if self.busy then wait_for_turn(self) end
+  self.busy = true
+  local guard <close> = self.turn
+  if self.broken then return nil, "an answer before this was cut short", "EPIPE" end
+  if self.time ~= time then set_time(self, time) end
   local ok <const>, why <const>, code <const>, taken <const> = self.stream:write(...)
   if ok then return ok end
   if code == "ETIMEDOUT" and taken >= LEAST then return write_rest(self, taken, ...) end
@@ -284,7 +306,7 @@ local function each(self)
       local a, b, c = handler(request)
       if b ~= nil or type(a) ~= "string" or self.odd then
         if not finish(self, request, a, b, c) then return end
-      elseif #a > JOINED or at <= #bytes or self.held or log then
+      elseif #a > JOINED or at <= #bytes or self.held or self.busy or log then
         if not respond.text(self, request, begin, a) then return end
         if log then log(request) end
       else
@@ -298,6 +320,7 @@ end
 -- ---- errors ----
 
 local function is_interruption(err) return type(err) == "userdata" and tostring(err) == "cancelled" end
+M.is_interruption = is_interruption
 
 -- After a handler's error: answers 500, if nothing was answered. True if there
 -- can be another request.
@@ -325,7 +348,7 @@ local function run(self)
       return e
     end, self)
     if ok then return end
-    if is_interruption(err) or not self.request then error(err, 0) end
+    if is_interruption(err) or type(self.request) ~= "table" then error(err, 0) end
     if not after_error(self, err, traceback) then return end
   end
 end
@@ -342,6 +365,7 @@ function M.serve(server, stream, known)
   self.class = requests.class(self)
   self.parser = httpcore.parser("request", server.limits, self.class)
   self.bytes, self.at = "", 1
+  self.turn = setmetatable({ of = self }, turn_meta)
   self.keep, self.taken, self.wrote = true, false, false
   self.odd = not server.options.keepalive or server.options.max_requests ~= nil or server.stopping
   server.conns[self] = true

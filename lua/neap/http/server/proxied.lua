@@ -80,7 +80,7 @@ end
 local function listed(request)
   local list <const> = {}
   for item in (request.headers:get "x-forwarded-for" or ""):gmatch "[^,]+" do
-    list[#list + 1] = { ["for"] = item:match "^[ \t]*(.-)[ \t]*$" }
+    list[#list + 1] = { ["for"] = words.trim(item) }
   end
   local schemes <const> = {}
   for item in (request.headers:get "x-forwarded-proto" or ""):gmatch "[^, \t]+" do schemes[#schemes + 1] = item end

@@ -126,10 +126,18 @@ local function content_type(self)
   return kind:match "^[ \t]*([^; \t]*)":lower(), kind
 end
 
+-- What the handler wants is not what the client sends.
+local function unfit(self, why, code)
+  self.body_unfit = why
+  return nil, why, code
+end
+
 --- The fields of a body that is a form, as query_params gives them.
 function methods:form(most)
   local form <const> = require "neap.http.form"
-  if content_type(self) ~= form.URLENCODED then return nil, "the body is no urlencoded form", "EBADMSG" end
+  if content_type(self) ~= form.URLENCODED then
+    return unfit(self, "the body is no urlencoded form", "EBADMSG")
+  end
   local text <const>, why <const>, code <const> = self:text()
   if not text then return nil, why, code end
   return form.decode(text, most)
@@ -138,11 +146,13 @@ end
 --- A reader of the parts of a body that is multipart/form-data.
 function methods:multipart(limits)
   local _, kind <const> = content_type(self)
-  return require "neap.http.form".reader(kind, function()
+  local reader <const>, unread <const>, wrong <const> = require "neap.http.form".reader(kind, function()
     local data <const>, why <const>, code <const> = self:receive()
     if data or code == "EOF" then return data end
     return nil, why, code
   end, limits)
+  if not reader then return unfit(self, unread, wrong) end
+  return reader
 end
 
 -- ---- its body ----
@@ -151,6 +161,7 @@ methods.body_received, methods.body_given = 0, 0
 methods.maxbody = math.huge
 methods.body_over = true -- unless there is one
 methods.body_why = false
+methods.body_unfit = false
 methods.body_kept = false
 methods.body_begun = false
 methods.decoder = false
@@ -206,11 +217,15 @@ end
 -- What a status is for a body that failed in this way.
 local statuses <const> = { EMSGSIZE = 413, ETIMEDOUT = 408, EBADMSG = 400, EPROTO = 400, EOF = 400 }
 
---- The status for an error that only hands on why the body failed, or nil.
+--- The status for an error that only hands on why the body failed, or is of
+-- another type, or nil.
 function M.blame(self, err)
-  local why <const>, meta <const> = self.body_why, getmetatable(err)
-  if not why or type(err) ~= "string" and not (type(meta) == "table" and meta.__tostring) then return nil end
-  if tostring(err):find(why, 1, true) then return statuses[self.body_code] or 400 end
+  local why <const>, unfit_why <const>, meta <const> = self.body_why, self.body_unfit, getmetatable(err)
+  if not why and not unfit_why then return nil end
+  if type(err) ~= "string" and not (type(meta) == "table" and meta.__tostring) then return nil end
+  local text <const> = tostring(err)
+  if why and text:find(why, 1, true) then return statuses[self.body_code] or 400 end
+  if unfit_why and text:find(unfit_why, 1, true) then return 415 end
 end
 
 -- ---- taking over ----

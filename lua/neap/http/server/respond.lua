@@ -235,7 +235,10 @@ end
 --- What a handler returned.
 function M.returned(conn, request, a, b, c)
   local kind <const> = type(a)
-  if kind == "string" then return M.answer(conn, request, 200, a) end
+  if kind == "string" then
+    if type(b) == "table" then error("an answer with headers begins with its status", 0) end
+    return M.answer(conn, request, 200, a)
+  end
   if kind == "number" then
     if b == nil and c == nil and a >= 400 then b = M.phrase(a) .. "\n" end
     return M.answer(conn, request, a, b, c)
