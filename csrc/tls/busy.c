@@ -15,7 +15,7 @@ static void rest(struct tls_session *s) {
 /* A place is free for another once nobody used it while the hand went around,
  * as on a clock: were the oldest free always, one more than there are places
  * for would take them all from each other in turn. */
-void tls_busy_begin(struct tls_session *s) {
+static void begin(struct tls_session *s) {
   struct tls_context *c = s->context;
   unsigned place = c->nextbusy;
   struct tls_session *old = c->busy[place];
@@ -30,6 +30,12 @@ void tls_busy_begin(struct tls_session *s) {
   s->place = place;
   s->busy = true;
   SSL_clear_mode(s->ssl, SSL_MODE_RELEASE_BUFFERS);
+}
+
+void tls_busy_use(struct tls_session *s) {
+  s->used = true;
+  if (!s->busy)
+    begin(s);
 }
 
 void tls_busy_end(struct tls_session *s) {

@@ -165,12 +165,6 @@ static int handshake(struct channel *c) {
   return r;
 }
 
-static void use(struct tls_session *s) {
-  s->used = true;
-  if (!s->busy)
-    tls_busy_begin(s);
-}
-
 static ssize_t session_read(struct channel *c, void *buf, size_t len) {
   struct tls_session *s = session_of(c);
   size_t n;
@@ -190,7 +184,7 @@ static ssize_t session_read(struct channel *c, void *buf, size_t len) {
   r = SSL_read_ex(s->ssl, buf, len, &n);
   s->reading = false;
   if (r == 1) {
-    use(s);
+    tls_busy_use(s);
     c->drained = c->drained && !SSL_has_pending(s->ssl);
     return (ssize_t)n;
   }
@@ -232,7 +226,7 @@ static ssize_t write_bytes(struct tls_session *s, const void *bytes,
   if (s->late)
     flush(&s->base); /* that, too */
   if (r == 1)
-    use(s);
+    tls_busy_use(s);
   if (r == 1)
     return (ssize_t)n;
   r = tls_session_outcome(s, r);

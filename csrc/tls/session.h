@@ -54,8 +54,8 @@ int tls_session_over(struct tls_session *s, struct tls_context *c, BIO *bio,
                      bool server, const char *name, const char *sni,
                      const char **why);
 
-/* busy.c: it may keep its buffers; it is over. */
-void tls_busy_begin(struct tls_session *s);
+/* busy.c: it was used, and may keep its buffers; it is over. */
+void tls_busy_use(struct tls_session *s);
 void tls_busy_end(struct tls_session *s);
 
 /* What failed, as printf has it, TLS_TEXTLEN bytes of it at most. */

@@ -457,10 +457,10 @@ return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
     end)
 
     works("is for each call, and nil means none", function(a, b)
-      b:settimeout(0.05)
+      b:settimeout(0.1 * helper.slow)
       for _ = 1, 3 do
         local writer = neap.spawn(function()
-          neap.sleep(0.03)
+          neap.sleep(0.05 * helper.slow)
           assert(a:write "x")
         end)
         assert.equal("x", b:read(1))
