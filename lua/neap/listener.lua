@@ -140,6 +140,19 @@ function methods:serve(handler, given)
   return nil, why, code
 end
 
+--- Waits `grace` seconds for what is served in state.group to have ended, as
+-- state.ended tells, then cancels it; one of the handlers cannot wait for itself.
+function M.wind_up(state, grace)
+  local function wind_up()
+    if not state.ended:wait(grace) then
+      state.group:cancel()
+      state.ended:wait()
+    end
+  end
+  if not state.group:_within() then return wind_up() end
+  core.spawn({ daemon = true }, wind_up)
+end
+
 --- Ends accepting, waits `grace` seconds (5) for the handlers, then cancels
 -- them, and waits until they have ended. Called by one of the handlers it
 -- returns at once, and that handler has the grace of the others.
@@ -150,17 +163,7 @@ function methods:stop(grace)
   local state = serving[self]
   self:close()
   if not state then return true end
-  local function wind_up()
-    if not state.ended:wait(grace) then
-      state.group:cancel()
-      state.ended:wait()
-    end
-  end
-  if state.group:_within() then
-    core.spawn({ daemon = true }, wind_up) -- it cannot wait for itself
-  else
-    wind_up()
-  end
+  M.wind_up(state, grace)
   return true
 end
 

@@ -4,28 +4,16 @@
 local message <const> = require "neap.dns.message"
 local names <const> = require "neap.dns.name"
 local types <const> = require "neap.dns.types"
+local random <const> = require "neap.random"
 
 local M = {}
 
 local HEADER <const> = 12
 local PADDING <const>, BLOCK <const> = 12, 128 -- EDNS option; RFC 8467 4.1
 
---- n bytes that nobody can guess.
-function M.random(n)
-  local file <close> = io.open("/dev/urandom", "rb")
-  if file then
-    file:setvbuf "no"
-    local bytes = file:read(n)
-    if bytes and #bytes == n then return bytes end
-  end
-  local bytes = {}
-  for i = 1, n do bytes[i] = string.char(math.random(0, 255)) end
-  return table.concat(bytes)
-end
-
 -- The same labels with each letter in capitals or not, at random.
 local function shuffle_case(labels)
-  local bits, at = M.random(255), 0
+  local bits, at = random.bytes(255), 0
   local shuffled = {}
   for i, label in ipairs(labels) do
     shuffled[i] = label:gsub("%a", function(c)
@@ -49,7 +37,7 @@ end
 -- checking_disabled, edns, udp_size, dnssec, random_case, pad.
 function M.new(asked, o)
   local labels = o.random_case and shuffle_case(asked.labels) or asked.labels
-  local id = (">I2"):unpack(M.random(2))
+  local id = (">I2"):unpack(random.bytes(2))
   local question = { name = names.text(labels), type = asked.type, class = asked.class }
   local query = { id = id, rd = o.recursion, cd = o.checking_disabled, question = { question } }
   if o.edns then query.edns = { udp_size = o.udp_size, dnssec = o.dnssec } end

@@ -3,6 +3,7 @@
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
 local contexts <const> = require "neap.tls.context"
+local listeners <const> = require "neap.listener"
 local inboxes <const> = require "neap.dtls.inbox"
 local peers <const> = require "neap.dtls.peer"
 local sync <const> = require "neap.sync"
@@ -238,17 +239,7 @@ function methods:stop(grace)
   local state <const> = d.serving
   d:close()
   if not state then return true end
-  local function wind_up()
-    if not state.ended:wait(grace) then
-      state.group:cancel()
-      state.ended:wait()
-    end
-  end
-  if state.group:_within() then
-    core.spawn({ daemon = true }, wind_up) -- it cannot wait for itself
-  else
-    wind_up()
-  end
+  listeners.wind_up(state, grace)
   return true
 end
 

@@ -5,6 +5,7 @@ local args <const> = require "neap.args"
 local message <const> = require "neap.message"
 local raw <const> = require "neap.raw"
 local socket <const> = require "neap.icmp.socket"
+local random <const> = require "neap.random"
 
 local M = {}
 
@@ -28,19 +29,6 @@ function M.checksum(bytes, sum)
   end
   while sum > 0xffff do sum = (sum & 0xffff) + (sum >> 16) end
   return ~sum & 0xffff
-end
-
---- n bytes that nobody can guess.
-function M.random(n)
-  local file <close> = io.open("/dev/urandom", "rb")
-  if file then
-    file:setvbuf "no"
-    local bytes = file:read(n)
-    if bytes and #bytes == n then return bytes end
-  end
-  local bytes = {}
-  for i = 1, n do bytes[i] = string.char(math.random(0, 255)) end
-  return table.concat(bytes)
 end
 
 -- ---- sockets ----
@@ -81,7 +69,7 @@ function M.open(family, o)
     end
   end
   return setmetatable({
-    inbox = socket.inbox(sock), family = family, raw = israw, id = israw and (">I2"):unpack(M.random(2)) or 0,
+    inbox = socket.inbox(sock), family = family, raw = israw, id = israw and (">I2"):unpack(random.bytes(2)) or 0,
     strays = 0,
   }, link)
 end

@@ -2,6 +2,7 @@
 -- one family on one socket. It runs in its caller's task.
 local core <const> = require "neap.core"
 local echo <const> = require "neap.icmp.echo"
+local random <const> = require "neap.random"
 local errors <const> = require "neap.icmp.errors"
 
 local M = {}
@@ -37,7 +38,7 @@ end
 local function cookie(engine)
   local at = engine.cookie_at
   if at > #engine.cookies then
-    engine.cookies, at = echo.random(COOKIE * 128), 1
+    engine.cookies, at = random.bytes(COOKIE * 128), 1
   end
   engine.cookie_at = at + COOKIE
   return engine.cookies:sub(at, at + COOKIE - 1)
@@ -83,7 +84,7 @@ function M.engine(family, targets, o)
   local link, why, code = echo.open(family, o)
   if not link then return nil, why, code end
   local self = setmetatable({
-    link = link, o = o, sums = {}, cookies = "", cookie_at = 1, sequence = (">I2"):unpack(echo.random(2)),
+    link = link, o = o, sums = {}, cookies = "", cookie_at = 1, sequence = (">I2"):unpack(random.bytes(2)),
     flights = {},       -- sequence -> what is known of that request
     due = new_queue(),  -- targets, by when the next request goes
     open = new_queue(), -- requests that wait for an answer

@@ -92,9 +92,10 @@ function echoes:close() self.link:close() end
 
 local function open_icmp(ip, family, o)
   local echo <const> = require "neap.icmp.echo"
+local random <const> = require "neap.random"
   local link, why, code = echo.open(family, o)
   if not link then return nil, why, code end
-  return setmetatable({ link = link, ip = ip, family = family, cookie = echo.random(8) }, echoes)
+  return setmetatable({ link = link, ip = ip, family = family, cookie = random.bytes(8) }, echoes)
 end
 
 local opens <const> = {

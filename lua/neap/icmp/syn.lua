@@ -4,6 +4,7 @@
 local core <const> = require "neap.core"
 local berkeley <const> = require "neap.socket"
 local echo <const> = require "neap.icmp.echo"
+local random <const> = require "neap.random"
 local prober <const> = require "neap.icmp.prober"
 local raw <const> = require "neap.raw"
 local socket <const> = require "neap.icmp.socket"
@@ -42,7 +43,7 @@ end
 function syns:send(n, ttl)
   local held, port, code = reserve(self)
   if not held then return nil, port, code end
-  local sequence = (">I4"):unpack(echo.random(4))
+  local sequence = (">I4"):unpack(random.bytes(4))
   local function segment(checksum)
     return HEADER:pack(port, self.port, sequence, 0, 6 << 4, SYN, WINDOW, checksum, 0) .. MSS
   end
