@@ -13,7 +13,7 @@
 #include "sys/fd.h"
 
 #define CHANNEL_MAGIC 0x6e656170u
-#define CHANNEL_VERSION 3
+#define CHANNEL_VERSION 4
 
 /* Failures are -errno, or one of these, which base/error.h has too. */
 enum {
@@ -24,6 +24,8 @@ enum {
 };
 
 enum { CHANNEL_IN = 1, CHANNEL_OUT = 2 }; /* as the poller has them */
+
+struct record; /* io/record.h */
 
 struct channel {
   uint32_t magic;
@@ -38,6 +40,17 @@ struct channel {
   uint8_t want;          /* CHANNEL_IN or CHANNEL_OUT, after -EAGAIN */
   bool direct;           /* what is written to the descriptor itself needs no
                           * more done to it: the kernel encrypts */
+  const char *peer;      /* who is at the other end, for messages; NULL: the
+                          * descriptor knows */
+  uint64_t midway;       /* bytes so far of a record whose end has not come:
+                          * the stream's own */
+  uint32_t maxrecord;    /* longer ones fail with EMSGSIZE */
+
+  /* Where no descriptor carries the bytes: the stream's own, to be called on
+   * its thread when reading (CHANNEL_IN) or writing (CHANNEL_OUT) is worth
+   * another try. NULL while there is no stream. */
+  void (*report)(void *owner, unsigned ready);
+  void *owner;
 };
 
 /* All return >= 0 or a failure. */
@@ -63,6 +76,14 @@ struct channel_ops {
    * off, and returns what that returned. NULL where there is none. */
   long (*guarded)(struct channel *c, long (*call)(void *arg, int fd),
                   void *arg);
+  /* Where records keep their borders (io/record.h); NULL elsewhere. send: what
+   * was taken, and the record has ended only once all was. receive: at least
+   * one byte of one record, 0 at the end, -EAGAIN. */
+  ssize_t (*send)(struct channel *c, const struct iovec *iov, int n,
+                  const struct record *r);
+  ssize_t (*receive)(struct channel *c, void *buf, size_t len,
+                     struct record *r);
+  int records; /* enum record_kind */
 };
 
 #endif

@@ -14,40 +14,13 @@ enum {
   MAX_BLOCKS = 64          /* in one gather write */
 };
 
-/* ---- descriptors that were passed ---- */
-
-/* Closes what nobody will take. */
-static void drop_fds(int *fds, int n) {
-  while (n > 0)
-    sys_close(fds[--n]);
-}
-
-static void keep_fds(struct stream *s, int *fds, int n, size_t received) {
-  struct passed **at, *p = NULL;
-  int total = n;
-  for (at = &s->passed; *at != NULL; at = &(*at)->next)
-    total += (*at)->count;
-  if (n > 0 && total <= FD_MAXPASS)
-    p = malloc(sizeof *p + (size_t)n * sizeof *fds);
-  if (p == NULL) {
-    s->fdslost = true;
-    drop_fds(fds, n);
-    return;
-  }
-  p->next = NULL;
-  p->at = s->received + received;
-  p->count = n;
-  memcpy(p->fds, fds, (size_t)n * sizeof *fds);
-  *at = p;
-}
-
 /* Descriptors may come with any byte: to read without taking them would lose
  * them. */
 static ssize_t unix_read(struct stream *s, void *buf, size_t len) {
   int fds[FD_MAXPASS], nfds;
   ssize_t n = sys_recvfds(s->watch.fd, buf, len, fds, &nfds);
   if (n >= 0 && nfds != 0)
-    keep_fds(s, fds, nfds, (size_t)n);
+    passed_keep(s, fds, nfds, (size_t)n);
   return n;
 }
 
@@ -126,6 +99,43 @@ void stream_open(struct stream *s, int fd, enum fd_kind kind,
   s->watch.plain = kind == FD_FILE;
 }
 
+static void reported(void *owner, unsigned ready) {
+  struct stream *s = owner;
+  loop_report(s->loop, &s->watch, ready);
+}
+
+int stream_openover(struct stream *s, struct channel *c, int fd) {
+  int pair[2];
+  bool hollow = fd < 0;
+  if (hollow) {
+    int err = sys_eventfd(pair);
+    if (err < 0)
+      return err;
+    if (pair[1] != pair[0])
+      sys_close(pair[1]);
+    fd = pair[0];
+    c->report = reported;
+  }
+  c->owner = s;
+  stream_open(s, fd, FD_OTHER, false);
+  s->watch.hollow = hollow;
+  s->session = c;
+  return 0;
+}
+
+/* What carries the bytes in the end. */
+static struct channel *bottom(const struct stream *s) {
+  struct channel *c = s->session;
+  while (c != NULL && c->under != NULL)
+    c = c->under;
+  return c;
+}
+
+const char *stream_peer(const struct stream *s) {
+  const struct channel *c = bottom(s);
+  return c != NULL ? c->peer : NULL;
+}
+
 static void free_out(struct stream *s) {
   if (s->out != NULL)
     bytes_free(&s->out->queue);
@@ -154,12 +164,7 @@ static void leave(struct stream *s, struct loop *l, bool closing) {
   s->watch.fd = -1;
   bytes_free(&s->in);
   free_out(s);
-  while (s->passed != NULL) {
-    struct passed *p = s->passed;
-    s->passed = p->next;
-    drop_fds(p->fds, p->count);
-    free(p);
-  }
+  passed_free(s);
 }
 
 void stream_detach(struct stream *s, struct loop *l) {
@@ -182,8 +187,10 @@ int stream_close(struct stream *s, struct loop *l) {
   bool direct = s->session != NULL && s->session->direct;
   if (fd < 0)
     return 0;
-  if (s->session != NULL)
+  if (s->session != NULL) {
+    bottom(s)->report = NULL;
     s->session->ops->close(s->session, loop_forked(l));
+  }
   s->session = NULL;
   leave(s, l, true);
   return direct ? close_guarded(fd) : sys_close(fd);
@@ -223,9 +230,10 @@ static void after_read(struct stream *s, ssize_t n, size_t asked) {
   unsigned special = POLLER_HUP | POLLER_ERR | POLLER_PRI;
   if (n == -EAGAIN && s->session != NULL && s->session->more)
     return;
-  if (n == -EAGAIN)
+  if (n == -EAGAIN) {
     at->ready &= (uint8_t) ~(POLLER_IN | POLLER_ERR | POLLER_PRI | POLLER_HUP);
-  else if (n > 0 && !(at->ready & special) && took_all(s, (size_t)n, asked))
+    loop_unreport(at);
+  } else if (n > 0 && !(at->ready & special) && took_all(s, (size_t)n, asked))
     at->ready &= (uint8_t)~POLLER_IN;
 }
 
@@ -257,6 +265,53 @@ ssize_t stream_fill(struct stream *s, struct scratch *scratch, size_t hint) {
   if (n == 0 || is_final(n))
     s->ended = n == 0 ? ERR_EOF : (int)n;
   return n == 0 ? ERR_EOF : n;
+}
+
+/* ---- records ---- */
+
+ssize_t stream_fillrecord(struct stream *s, struct scratch *scratch,
+                          struct record *r, char **at) {
+  struct channel *c = s->session;
+  ssize_t room, n;
+  if (s->ended != 0)
+    return s->ended;
+  if (!(s->watch.ready & ~(unsigned)POLLER_OUT)) {
+    s->want = POLLER_IN;
+    return -EAGAIN;
+  }
+  room = make_room(s, scratch, 1);
+  if (room < 0)
+    return room;
+  *at = s->in.data + s->in.tail;
+  n = c->ops->receive(c, *at, (size_t)room, r);
+  s->want = c->want;
+  after_read(s, n, (size_t)room);
+  if (n <= 0 && bytes_len(&s->in) == 0)
+    bytes_free(&s->in);
+  if (n == 0 || (n < 0 && is_final(n)))
+    s->ended = n == 0 ? ERR_EOF : (int)n;
+  return n == 0 ? ERR_EOF : n;
+}
+
+void stream_keep(struct stream *s, size_t n) {
+  s->in.tail += (uint32_t)n;
+}
+
+ssize_t stream_sendrecord(struct stream *s, const struct iovec *iov, int n,
+                          const struct record *r) {
+  struct channel *c = s->session;
+  ssize_t sent;
+  if (!(s->watch.ready & (POLLER_OUT | POLLER_HUP | POLLER_ERR))) {
+    s->want = POLLER_OUT;
+    return -EAGAIN;
+  }
+  sent = c->ops->send(c, iov, n, r);
+  s->want = c->want;
+  if (sent == -EAGAIN)
+    s->watch.ready &= (uint8_t)~POLLER_OUT;
+  else if (sent > 0)
+    s->sent += (uint64_t)sent;
+  return sent;
 }
 
 /* ---- sending ---- */
@@ -305,27 +360,4 @@ ssize_t stream_send(struct stream *s, const struct iovec *iov, int n) {
     return sent;
   bytes_consume(&s->out->queue, (size_t)sent < queued ? (size_t)sent : queued);
   return (size_t)sent > queued ? sent - (ssize_t)queued : 0;
-}
-
-/* ---- taking descriptors ---- */
-
-int stream_takefds(struct stream *s, int fds[FD_MAXPASS]) {
-  struct passed *p = s->passed;
-  uint64_t head = s->received - bytes_len(&s->in);
-  int n;
-  if (s->fdslost) {
-    s->fdslost = false;
-    return -EMSGSIZE;
-  }
-  if (p == NULL)
-    return 0;
-  if (head + 1 < p->at)
-    return -EBUSY;
-  n = p->count;
-  memcpy(fds, p->fds, (size_t)n * sizeof *fds);
-  if (head + 1 == p->at)
-    bytes_consume(&s->in, 1);
-  s->passed = p->next;
-  free(p);
-  return n;
 }

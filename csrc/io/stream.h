@@ -21,6 +21,13 @@ struct passed {
   int fds[];
 };
 
+struct stream;
+
+/* Keeps n descriptors (-1: the kernel dropped some) that came with the
+ * `received` bytes that are next, or closes them if they are too many. */
+void passed_keep(struct stream *s, int *fds, int n, size_t received);
+void passed_free(struct stream *s);
+
 /* What setvbuf keeps back until it is flushed. */
 struct outgoing {
   struct bytes queue;
@@ -53,6 +60,8 @@ struct stream {
   bool more : 1;        /* what is sent next goes with what follows it */
 };
 
+struct record;
+
 /* What a read is to take. */
 enum want_kind { WANT_LINE, WANT_FULLLINE, WANT_COUNT, WANT_ALL, WANT_UNTIL };
 
@@ -69,6 +78,13 @@ void stream_init(struct stream *s);
 /* The descriptor, which does not block, is the stream's from now on. It may
  * be ready: that is found out by trying. */
 void stream_open(struct stream *s, int fd, enum fd_kind kind, bool shortdrains);
+
+/* The channel carries the bytes itself, or what is under it does (fd < 0), so
+ * that there is no descriptor to wait for. Returns 0 or -errno. */
+int stream_openover(struct stream *s, struct channel *c, int fd);
+
+/* Who is at the other end, where the descriptor does not know; or NULL. */
+const char *stream_peer(const struct stream *s);
 
 /* Bytes that setvbuf keeps back. */
 static inline size_t stream_queued(const struct stream *s) {
@@ -98,6 +114,17 @@ static inline bool stream_isopen(const struct stream *s) {
  * only if they come along. Returns the number, -EAGAIN, ERR_EOF, or what
  * ended the stream. */
 ssize_t stream_fill(struct stream *s, struct scratch *scratch, size_t hint);
+
+/* Receives once from a channel that keeps borders: at least a part of a record,
+ * which lies at *at and is in the queue only once stream_keep says so. Returns
+ * as stream_fill. */
+ssize_t stream_fillrecord(struct stream *s, struct scratch *scratch,
+                          struct record *r, char **at);
+void stream_keep(struct stream *s, size_t n);
+
+/* Sends what it can of a record, as stream_send does of bytes. */
+ssize_t stream_sendrecord(struct stream *s, const struct iovec *iov, int n,
+                          const struct record *r);
 
 /* Looks in the queue, from `from` bytes after its head, for what is wanted.
  * Returns where it ends; *len gets the length without what is dropped (a

@@ -146,6 +146,21 @@ static int arm(struct loop *l, struct watch *at, unsigned want) {
   return 0;
 }
 
+void loop_report(struct loop *l, struct watch *at, unsigned ready) {
+  at->ready |= (uint8_t)ready;
+  if (ready & POLLER_IN && at->shared)
+    sys_raise(at->fd);
+  if (ready & POLLER_IN && at->rd != NULL)
+    loop_wake(l, at->rd, 0);
+  if (ready & POLLER_OUT && at->wr != NULL)
+    loop_wake(l, at->wr, 0);
+}
+
+void loop_unreport(struct watch *at) {
+  if (at->hollow && at->shared)
+    sys_drain(at->fd);
+}
+
 int loop_bell(struct loop *l, struct watch *at) {
   at->bell = true;
   return arm(l, at, POLLER_IN);
@@ -167,7 +182,7 @@ static unsigned waited(const struct watch *at) {
 
 int loop_wait_fd(struct loop *l, struct wait *w, struct watch *at,
                  unsigned want, bool once) {
-  bool armed = l->edges && !once && (at->armed & want) == want;
+  bool armed = at->hollow || (l->edges && !once && (at->armed & want) == want);
   int err;
   const unsigned reads = want & (POLLER_IN | POLLER_ERR);
   if ((reads && at->rd != NULL) || (want & POLLER_OUT && at->wr != NULL))

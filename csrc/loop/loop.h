@@ -50,6 +50,9 @@ struct watch {
   bool plain;           /* a regular file: always ready */
   bool bell;            /* nobody waits: it is for loop->rang */
   bool level;           /* reported as long as it is ready */
+  bool hollow;          /* no poller knows it: loop_report tells what is ready,
+                         * and the descriptor is an eventfd that follows once
+                         * it is shared */
 };
 
 /* A descriptor that is reported as long as it is ready need not be asked until
@@ -101,6 +104,12 @@ void wait_init(struct wait *w);
  * -EBUSY if another waits. */
 int loop_wait_fd(struct loop *l, struct wait *w, struct watch *at,
                  unsigned want, bool once);
+
+/* What was said to have become ready of a hollow watch wakes who waits. */
+void loop_report(struct loop *l, struct watch *at, unsigned ready);
+
+/* Nothing is there to be read: a hollow watch's descriptor says so, too. */
+void loop_unreport(struct watch *at);
 
 /* Calls l->rang whenever fd (an eventfd, a pipe) is readable, from loop_turn.
  * Returns 0 or -errno. */

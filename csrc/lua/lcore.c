@@ -354,8 +354,8 @@ int luaopen_neap_core(lua_State *L) {
     neap_open_trace,      neap_open_coroutine, neap_open_wait,
     neap_open_host,       neap_open_stream,    neap_open_connect,
     neap_open_listener,   neap_open_resolve,   neap_open_signal,
-    neap_open_interfaces, neap_open_session,   neap_open_file,
-    neap_open_openfile,
+    neap_open_interfaces, neap_open_session,   neap_open_over,
+    neap_open_file,       neap_open_openfile,
   };
   static const luaL_Reg functions[] = {
     {"attach",        l_attach       },

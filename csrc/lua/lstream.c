@@ -48,14 +48,15 @@ struct stream *lstream_open(lua_State *L) {
 static int session_failed(lua_State *L, const struct stream *s,
                           const char *operation) {
   const char *code, *why = s->session->ops->why(s->session, &code);
-  char text[ADDR_TEXTLEN] = "";
+  const char *peer = stream_peer(s);
+  char text[ADDR_TEXTLEN];
   struct addr a;
-  if (s->watch.fd >= 0 && s->kind <= FD_UNIX &&
+  if (peer == NULL && s->watch.fd >= 0 && s->kind <= FD_UNIX &&
       sock_peername(s->watch.fd, &a) == 0)
-    addr_text(&a, text);
+    peer = addr_text(&a, text);
   luaL_pushfail(L);
-  lua_pushfstring(L, *text != '\0' ? "%s %s: %s" : "%s%s: %s", operation, text,
-                  why);
+  lua_pushfstring(L, peer != NULL ? "%s %s: %s" : "%s%s: %s", operation,
+                  peer != NULL ? peer : "", why);
   lua_pushstring(L, code);
   return 3;
 }
@@ -70,6 +71,8 @@ int lstream_fail(lua_State *L, const struct stream *s, int err,
     return neap_fail(L, err, NULL);
   if (err == ERR_CHANNEL && s->session != NULL)
     return session_failed(L, s, operation);
+  if (stream_peer(s) != NULL)
+    return neap_failf(L, err, "%s %s", operation, stream_peer(s));
   if (s->watch.fd < 0 || s->kind > FD_UNIX)
     return neap_fail(L, err, operation);
   /* After a reset the peer has no name any more: our own tells something. */
@@ -156,6 +159,8 @@ static int l_gettimeout(lua_State *L) {
 
 static int name_of(lua_State *L, bool peer) {
   struct stream *s = lstream_open(L);
+  if (s != NULL && s->watch.hollow)
+    return lover_instead(L, peer ? "getpeername" : "getsockname");
   return s == NULL ? 3 : lstream_name(L, s->watch.fd, peer);
 }
 
@@ -172,6 +177,8 @@ static int l_setsockopt(lua_State *L) {
   int n;
   if (s == NULL)
     return 3;
+  if (s->watch.hollow)
+    return lover_instead(L, "setsockopt");
   n = lsockopt_set(L, s->watch.fd, 2);
   if (n == 3)
     return n;
@@ -181,6 +188,8 @@ static int l_setsockopt(lua_State *L) {
 
 static int l_getsockopt(lua_State *L) {
   struct stream *s = lstream_open(L);
+  if (s != NULL && s->watch.hollow)
+    return lover_instead(L, "getsockopt");
   return s == NULL ? 3 : lsockopt_get(L, s->watch.fd, 2);
 }
 
@@ -189,6 +198,8 @@ static int l_fileno(lua_State *L) {
   if (s == NULL)
     return 3;
   s->watch.shared = true; /* it may be duplicated now */
+  if (s->watch.hollow && s->watch.ready & POLLER_IN)
+    sys_raise(s->watch.fd);
   lua_pushinteger(L, s->watch.fd);
   return 1;
 }
@@ -302,6 +313,7 @@ void neap_open_stream(lua_State *L) {
   neap_setfuncs(L, lwrite_methods);
   neap_setfuncs(L, lpass_methods);
   neap_setfuncs(L, lend_methods);
+  neap_setfuncs(L, lrecord_methods);
   lua_setfield(L, -3, "streams"); /* for the methods that are Lua */
   lua_pop(L, 1);
   lwrite_open(L);

@@ -45,6 +45,14 @@ int lstream_turn(struct core *c, struct wait *w);
 /* Pushes ip, port or a path. Returns the number of values, or a failure's. */
 int lstream_name(lua_State *L, int fd, bool peer);
 
+/* Calls what the maker of a stream without a descriptor has for this method
+ * (lover.c) with all that is on the stack; fails with EOPNOTSUPP if it has
+ * nothing. Returns the number of results. */
+int lover_instead(lua_State *L, const char *method);
+
+/* Pushes what the maker of the stream in slot 1 makes of a notification. */
+int lover_event(lua_State *L, const char *bytes, size_t len);
+
 /* A session may hold what is already counted as sent, and the writer is gone
  * (the stream is at slot 1): a task of its own sees to it. */
 void lsession_linger(lua_State *L, struct core *c, struct stream *s);
@@ -55,7 +63,7 @@ int lend_gc(lua_State *L);
 
 /* The methods, by file. */
 extern const luaL_Reg lread_methods[], lreceive_methods[], lwrite_methods[],
-  lpass_methods[], lend_methods[];
+  lpass_methods[], lend_methods[], lrecord_methods[];
 void lwrite_open(lua_State *L);
 
 #endif

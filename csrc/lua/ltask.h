@@ -249,6 +249,7 @@ void neap_open_stream(lua_State *L);
 void neap_open_listener(lua_State *L);
 void neap_open_connect(lua_State *L);
 void neap_open_session(lua_State *L);
+void neap_open_over(lua_State *L);
 void neap_open_file(lua_State *L);
 void neap_open_resolve(lua_State *L);
 void neap_open_interfaces(lua_State *L);

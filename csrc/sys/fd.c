@@ -271,6 +271,11 @@ int sys_eventfd(int pair[2]) {
 #endif
 }
 
+int sys_raise(int fd) {
+  const uint64_t one = 1;
+  return write(fd, &one, sizeof one) < 0 ? -errno : 0;
+}
+
 int sys_drain(int fd) {
   char room[256];
   ssize_t n;

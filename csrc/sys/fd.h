@@ -60,6 +60,7 @@ int sys_block(int fd);
 int sys_kind(int fd);  /* enum fd_kind, or -errno */
 int sys_error(int fd); /* takes the socket's pending error: 0 or -errno */
 int sys_eventfd(int pair[2]); /* the same twice, or a pipe; 0 or -errno */
+int sys_raise(int fd);        /* makes an eventfd readable */
 int sys_drain(int fd);        /* empties an eventfd or pipe */
 
 /* A page that a child does not inherit: *page is 1 here, 0 after a fork.
