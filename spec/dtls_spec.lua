@@ -805,7 +805,7 @@ describe("a client that begins anew at its old address", function()
   end)
 
   works("and whose handshake fails leaves the old one alone", function()
-    local listener <close>, port = lab.listen { handshake_timeout = 0.2, retransmit = 0.02 }
+    local listener <close>, port = lab.listen { handshake_timeout = 0.2 * helper.slow, retransmit = 0.02 }
     local relay <close> = lab.relay(port)
     local a <close> = assert(lab.connect(relay.port))
     local b <close> = assert(listener:accept(5))
@@ -823,7 +823,7 @@ describe("a client that begins anew at its old address", function()
       end
       return data
     end
-    eventually(function() return listener:statistics().handshakes == 1 end)
+    eventually(function() return listener:statistics().handshakes == 1 or listener:tlsfailures() == 1 end)
     assert(a:send "still here")
     assert.equal("still here", (b:receive()))
     assert(b:send "me, too")
