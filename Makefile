@@ -183,7 +183,7 @@ suite: all hosts $(UNITS)
 	@$(RUN) SAN='$(SAN)' GC='$(GC)' CC='$(CC)' test/suite $(SPEC)
 
 sweep: all $(BUILD)/host
-	@$(RUN) $(BUILD)/host $(OOM_FLAGS) test/oom/*.lua
+	@$(RUN) test/oom/all '$(BUILD)/host' $(OOM_FLAGS)
 
 damage: all
 	@$(RUN) LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \

@@ -9,18 +9,6 @@
  * keys */
 static const char made_key = 'o';
 
-static struct channel *check_channel(lua_State *L, int arg) {
-  struct channel *c = lua_touserdata(L, arg);
-  if (lua_type(L, arg) != LUA_TUSERDATA || lua_rawlen(L, arg) < sizeof *c ||
-      c->magic != CHANNEL_MAGIC)
-    luaL_typeerror(L, arg, "channel");
-  if (c->version != CHANNEL_VERSION || c->size != sizeof *c)
-    luaL_error(L, "neap's parts are of different versions: %d and %d",
-               (int)c->version, (int)CHANNEL_VERSION);
-  luaL_argcheck(L, c->owner == NULL, arg, "this channel is in use");
-  return c;
-}
-
 /* The option maxmessage, or a mebibyte. */
 static uint32_t maxmessage(lua_State *L, int options) {
   uint32_t n = 1024 * 1024;
@@ -37,7 +25,7 @@ static uint32_t maxmessage(lua_State *L, int options) {
  * notification. The descriptor becomes the stream's, also when this fails. */
 static int l_over(lua_State *L) {
   struct core *core = neap_core(L);
-  struct channel *c = check_channel(L, 1);
+  struct channel *c = lsession_channel(L, 1);
   int fd = (int)luaL_optinteger(L, 4, -1);
   struct stream *s;
   int err;

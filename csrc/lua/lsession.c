@@ -37,15 +37,16 @@ static void anchor(lua_State *L) {
   lua_settop(L, 2);
 }
 
-static struct channel *check_channel(lua_State *L, int arg) {
+struct channel *lsession_channel(lua_State *L, int arg) {
   struct channel *c = lua_touserdata(L, arg);
   if (lua_type(L, arg) != LUA_TUSERDATA || lua_rawlen(L, arg) < sizeof *c ||
       c->magic != CHANNEL_MAGIC)
-    luaL_typeerror(L, arg, "session");
+    luaL_typeerror(L, arg, "channel");
   if (c->version != CHANNEL_VERSION || c->size != sizeof *c)
     luaL_error(L, "neap's parts are of different versions: %d and %d",
                (int)c->version, (int)CHANNEL_VERSION);
-  luaL_argcheck(L, c->under == NULL, arg, "this session is in use");
+  luaL_argcheck(L, c->under == NULL && c->owner == NULL, arg,
+                "this channel is in use");
   return c;
 }
 
@@ -96,7 +97,7 @@ static int l_session(lua_State *L) {
   struct channel *c;
   if (s == NULL)
     return 3;
-  c = check_channel(L, 2);
+  c = lsession_channel(L, 2);
   lua_settop(L, 2);
   neap_maywait(L, lstream_core(s), handshake_op.name);
   if (bytes_len(&s->in) > 0)

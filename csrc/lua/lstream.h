@@ -53,6 +53,10 @@ int lover_instead(lua_State *L, const char *method);
 /* Pushes what the maker of the stream in slot 1 makes of a notification. */
 int lover_event(lua_State *L, const char *bytes, size_t len);
 
+/* The channel at `arg`, made by another object and used by no stream yet;
+ * raises if it is none, or of another version. */
+struct channel *lsession_channel(lua_State *L, int arg);
+
 /* A session may hold what is already counted as sent, and the writer is gone
  * (the stream is at slot 1): a task of its own sees to it. */
 void lsession_linger(lua_State *L, struct core *c, struct stream *s);
