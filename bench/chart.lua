@@ -4,11 +4,12 @@
 local chart = {}
 
 local LABELS, WIDTH, RIGHT = 250, 440, 70 -- labels, C's length, beyond it
-local BAR, STEP, GAP, TOP = 9, 12, 12, 44
+local BAR, STEP, GAP, TOP = 9, 12, 12, 60
 
 local colours = {
   neap = "#2f81f7", luv = "#a371f7", cqueues = "#3fb950",
-  copas = "#d29922", luasocket = "#f778ba", Node = "#8b949e",
+  copas = "#d29922", luasocket = "#f778ba", Node = "#8b949e", nginx = "#1b7c83",
+  ["nginx-lua"] = "#39c5cf", ["lua-http"] = "#bc4c00", Go = "#6e5494",
 }
 
 -- Grey that reads on white and on black, and better where the theme is known.
@@ -37,22 +38,24 @@ local function line(class, x, from, to)
     :format(class, x, x, from, to)
 end
 
--- The names in use, in the order of their first bar, each with its colour.
+-- The names in use, in the order of their first bar, each with its colour, on
+-- as many lines as there is room for.
 local function legend(groups)
-  local parts, seen, x = {}, {}, LABELS
+  local parts, seen, x, y = {}, {}, LABELS, 18
   for _, group in ipairs(groups) do
     for _, bar in ipairs(group) do
       local name = bar[1]
       if not seen[name] then
         seen[name] = true
-        parts[#parts + 1] = ('<rect x="%.0f" y="9" width="10" height="10" fill="%s"/>\n')
-          :format(x, colours[name])
-        parts[#parts + 1] = text_at(x + 14, 18, name)
+        if x + 14 + 7 * #name > LABELS + WIDTH + RIGHT then x, y = LABELS, y + 16 end
+        parts[#parts + 1] = ('<rect x="%.0f" y="%.0f" width="10" height="10" fill="%s"/>\n')
+          :format(x, y - 9, colours[name])
+        parts[#parts + 1] = text_at(x + 14, y, name)
         x = x + 24 + 7 * #name
       end
     end
   end
-  parts[#parts + 1] = line("goal", x + 2, 9, 19) .. text_at(x + 8, 18, "goal for neap")
+  parts[#parts + 1] = line("goal", x + 2, y - 9, y + 1) .. text_at(x + 8, y, "goal for neap")
   return table.concat(parts)
 end
 
@@ -90,7 +93,7 @@ function chart.draw(groups)
   local width = LABELS + WIDTH + RIGHT
   return ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img">\n')
       :format(width, y, width, y)
-    .. "<title>CPU time of the C program over that of each Lua library; longer is better</title>\n"
+    .. "<title>CPU time of the C program over that of each program; longer is better</title>\n"
     .. STYLE .. legend(groups)
     .. text_at(LABELS + WIDTH, TOP - 9, "C = 1", 'text-anchor="middle" class="small"')
     .. line("line", LABELS, TOP - 4, y - GAP + 4)

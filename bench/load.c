@@ -315,6 +315,10 @@ static const struct mode {
   {"flood",       run_flood      },
   {"drain",       run_drain      },
   {"frames",      run_frames     },
+  {"http",        run_http       },
+  {"wrk",         run_wrk        },
+  {"http-client", run_http_client},
+  {"websocket",   run_websocket  },
 #ifdef BENCH_TLS
   {"tls-echo",    run_tls_echo   },
   {"tls-sink",    run_tls_sink   },
@@ -322,6 +326,7 @@ static const struct mode {
   {"tls-full",    run_tls_full   },
   {"tls-resumed", run_tls_resumed},
   {"tls-idle",    run_tls_idle   },
+  {"tls-http",    run_tls_http   },
 #endif
 };
 
@@ -336,16 +341,25 @@ int main(int argc, char **argv) {
   const struct mode *mode = find_mode(argv[1]);
   if (mode)
     argc--, argv++;
-  for (int option; (option = getopt(argc, argv, "+c:p:s:t:x:w:")) != -1;)
+  for (int option; (option = getopt(argc, argv, "+b:c:d:p:s:t:u:x:w:")) != -1;)
     switch (option) {
+    case 'b':
+      want.before = atof(optarg);
+      break;
     case 'c':
       want.count = atoi(optarg);
+      break;
+    case 'd':
+      want.depth = atoi(optarg);
       break;
     case 's':
       want.size = strtoul(optarg, NULL, 10);
       break;
     case 't':
       want.seconds = atof(optarg);
+      break;
+    case 'u':
+      want.path = optarg;
       break;
     case 'w':
       want.wait = atoi(optarg);
@@ -360,15 +374,19 @@ int main(int argc, char **argv) {
       mode = NULL;
     }
   want.command = argv + optind;
-  if (!mode || optind == argc || want.size > BLOCK || want.count < 1) {
-    fprintf(stderr,
-            "usage: load MODE [-c COUNT] [-s SIZE] [-t SECONDS] [-w WAIT] "
-            "[-x TRACE] [-p PROFILE] COMMAND...\n");
+  if (!mode || optind == argc || want.size > BLOCK || want.count < 1 ||
+      want.depth < 1) {
+    fprintf(
+      stderr,
+      "usage: load MODE [-b SECONDS] [-c COUNT] [-d DEPTH] [-s SIZE] "
+      "[-t SECONDS] [-u PATH] [-w WAIT] [-x TRACE] [-p PROFILE] COMMAND...\n");
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
   want.isolated = target_isolate();
-  target_prepare((unsigned)want.seconds * 2 + SLACK);
+  if (want.before < want.seconds / 4)
+    want.before = want.seconds / 4;
+  target_prepare((unsigned)(want.before + want.seconds) * 2 + SLACK);
   tell_target();
   mode->run();
   return 0;

@@ -133,6 +133,58 @@ void run_tls_echo(void) {
   }
 }
 
+/* -- HTTP ---------------------------------------------------------------- */
+
+/* Asks once, and learns how long the answers are. */
+static size_t learn_length(struct peer *peer, const char *request,
+                           size_t size) {
+  size_t have = 0, length = 0;
+  if (SSL_write(peer->ssl, request, (int)size) != (int)size)
+    die_tls("send");
+  while (!length || have < length) {
+    int n = SSL_read(peer->ssl, block + have, (int)(BLOCK - 1 - have));
+    if (n <= 0)
+      die_tls("the first answer");
+    have += (size_t)n;
+    length = http_length(block, have);
+  }
+  return length;
+}
+
+static void ask(struct peer *peer, const char *request, size_t size,
+                size_t length) {
+  peer->to_receive = length;
+  if (SSL_write(peer->ssl, request, (int)size) != (int)size)
+    die_tls("send");
+}
+
+void run_tls_http(void) {
+  struct peer *peers = allocate((size_t)want.count * sizeof *peers);
+  struct epoll_event events[EVENTS];
+  int poller = must(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  make_context();
+  int port = start_server();
+  size_t size, length = 0;
+  char *request = http_requests(port, &size);
+  double done = 0;
+  for (int i = 0; i < want.count; i++) {
+    open_peer(&peers[i], 1, port);
+    length = learn_length(&peers[i], request, size);
+    set_nonblocking(peers[i].fd);
+    watch(poller, EPOLL_CTL_ADD, peers[i].fd, EPOLLIN, &peers[i]);
+    ask(&peers[i], request, size, length);
+  }
+  meter_begin();
+  while (!meter_over(done)) {
+    int n = epoll_wait(poller, events, EVENTS, want.wait);
+    for (int i = 0; i < n; i++)
+      if (receive_more(events[i].data.ptr)) {
+        done++;
+        ask(events[i].data.ptr, request, size, length);
+      }
+  }
+}
+
 /* -- bulk ---------------------------------------------------------------- */
 
 void run_tls_sink(void) {

@@ -4,7 +4,8 @@
 #include "load.h"
 #include "target.h"
 
-struct want want = {.size = 64, .count = 1, .seconds = 1, .wait = 100};
+struct want want = {
+  .size = 64, .count = 1, .depth = 1, .seconds = 1, .wait = 100, .path = "/"};
 
 static struct {
   int64_t until, wall, cpu;
@@ -13,7 +14,7 @@ static struct {
 } meter;
 
 void meter_begin(void) {
-  meter.until = clock_ns(CLOCK_MONOTONIC) + (int64_t)(want.seconds * 0.25e9);
+  meter.until = clock_ns(CLOCK_MONOTONIC) + (int64_t)(want.before * 1e9);
 }
 
 int meter_over(double done) {

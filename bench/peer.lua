@@ -14,6 +14,9 @@ bench.seconds = tonumber(os.getenv "BENCH_SECONDS")
 -- A server's certificate and its key: files of PEM.
 bench.certificate, bench.key = os.getenv "BENCH_CERT", os.getenv "BENCH_KEY"
 
+-- What a server of files serves.
+bench.files = os.getenv "BENCH_FILES"
+
 -- A library that has a better one puts it here.
 bench.now = os.clock
 

@@ -7,16 +7,6 @@
 enum { BUFFER = 128 * 1024, LINE_BUFFER = 64 * 1024 };
 enum { CLOSED = EPOLLRDHUP | EPOLLHUP | EPOLLERR };
 
-/* One connection; `rest` is allocated only while the peer does not read. */
-struct conn {
-  int fd;
-  uint32_t rest_begin, rest_end;
-  char *rest;
-};
-
-/* Takes what arrived on a connection; false closes it. */
-typedef int handler(int poller, struct conn *conn, uint32_t events);
-
 static char buffer[BUFFER];
 
 /* Sends what it can and keeps the rest until the socket is writable. */
@@ -103,7 +93,7 @@ static void drop(struct conn *conn) {
 
 /* The first message has often arrived already: it is tried for before the
  * connection costs a call to epoll_ctl, which is how accepting is fastest. */
-static void accept_all(int poller, int listener, handler *handle) {
+static void accept_all(int poller, int listener, conn_handler *handle) {
   int fd;
   while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >=
          0) {
@@ -118,7 +108,7 @@ static void accept_all(int poller, int listener, handler *handle) {
     die("accept");
 }
 
-static void serve(handler *handle, int port) {
+void serve_conns(conn_handler *handle, int port) {
   int listener = listen_loopback(&port);
   int poller = must(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   struct epoll_event events[EVENTS];
@@ -179,16 +169,16 @@ int main(int argc, char **argv) {
   if (size > BUFFER)
     return fprintf(stderr, "size too large\n"), 2;
   if (!strcmp(role, "echo"))
-    serve(echo, port);
+    serve_conns(echo, port);
   if (!strcmp(role, "sink"))
-    serve(sink, port);
+    serve_conns(sink, port);
   if (!strcmp(role, "exchange"))
-    serve(exchange, port);
+    serve_conns(exchange, port);
   if (!strcmp(role, "pingpong"))
     return pingpong(size, port), 0;
   if (!strcmp(role, "lines"))
     return lines(port), 0;
-  if (message_role(role, size, port))
+  if (message_role(role, size, port) || http_role(role, port))
     return 0;
 #ifdef BENCH_TLS
   if (tls_role(role, size, port))

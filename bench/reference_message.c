@@ -32,10 +32,7 @@ static double told(const char *name) {
   return value ? atof(value) : 1;
 }
 
-/* Runs batch(n) with a growing n, until one takes the seconds that are asked
- * for of CPU time, or twice as long because it mostly waits, and prints what
- * it did. */
-static void measure(double (*batch)(double n)) {
+void measure(double (*batch)(double n)) {
   double seconds = told("BENCH_SECONDS"), n = 1000;
   for (;;) {
     int64_t wall = clock_ns(CLOCK_MONOTONIC);

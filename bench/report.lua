@@ -3,6 +3,7 @@
 
 local chart = require "chart"
 local profile = require "profile"
+local rows = require "rows"
 
 local report = {}
 
@@ -59,19 +60,37 @@ function report.met(row, cell)
   return value <= row.goal
 end
 
--- The programs that are columns, and whose cell stands in one of them: a base
--- of its own takes C's place.
-local function columns(run)
-  local list = {}
-  for _, program in ipairs(run.programs) do
-    if not program.base then list[#list + 1] = program end
-  end
-  return list
-end
-
+-- A base of its own takes C's place.
 local function cell_of(run, row, program)
   local name = program.name == "C" and row.base or program.name
   return run.results[row.id][name] or { values = {}, results = {} }
+end
+
+local function has_results(run, list, program)
+  for _, row in ipairs(list) do
+    local cell = cell_of(run, row, program)
+    if #cell.results > 0 or cell.failure then return true end
+  end
+  return false
+end
+
+-- The tables: { title =, rows =, columns = }, without programs that have
+-- nothing to do with any of the rows.
+local function tables(run)
+  local list = {}
+  for _, group in ipairs(rows.groups) do
+    local part = { title = group.title, rows = {}, columns = {} }
+    for _, row in ipairs(run.rows) do
+      if row.group == group.name then part.rows[#part.rows + 1] = row end
+    end
+    for _, program in ipairs(run.programs) do
+      if program.name == "C" or not program.base and has_results(run, part.rows, program) then
+        part.columns[#part.columns + 1] = program
+      end
+    end
+    if #part.rows > 0 then list[#list + 1] = part end
+  end
+  return list
 end
 
 local function mark(row, program, cell)
@@ -93,14 +112,14 @@ local function summary_cell(row, program, cell)
 end
 
 -- One line a row: C's cost, the ratios of the others, neap against its goal.
-local function summary(run)
+local function summary(run, part)
   local head = { "row" }
-  for i, program in ipairs(columns(run)) do head[i + 1] = program.name end
+  for i, program in ipairs(part.columns) do head[i + 1] = program.name end
   head[#head + 1] = "goal for neap"
   local lines = { head }
-  for _, row in ipairs(run.rows) do
+  for _, row in ipairs(part.rows) do
     local line = { row.title }
-    for i, program in ipairs(columns(run)) do
+    for i, program in ipairs(part.columns) do
       line[i + 1] = summary_cell(row, program, cell_of(run, row, program))
     end
     line[#line + 1] = goal_text(row)
@@ -120,15 +139,15 @@ local function range(cell)
 end
 
 -- CPU time and wall rate of the ratio rows.
-local function details(run)
+local function details(run, part)
   local head = { "CPU time for one; wall rate" }
-  for i, program in ipairs(columns(run)) do head[i + 1] = program.name end
+  for i, program in ipairs(part.columns) do head[i + 1] = program.name end
   head[#head + 1] = "neap, all rounds"
   local lines = { head }
-  for _, row in ipairs(run.rows) do
+  for _, row in ipairs(part.rows) do
     if row.kind == "ratio" then
       local line, results = { row.title }, run.results[row.id]
-      for i, program in ipairs(columns(run)) do
+      for i, program in ipairs(part.columns) do
         local cell = cell_of(run, row, program)
         line[i + 1] = #cell.results == 0 and "–" or ("%s; %s"):format(
           cpu_time(median_of(cell, cpu_of)), rate(median_of(cell, rate_of)))
@@ -215,9 +234,12 @@ local function print_table(lines)
 end
 
 function report.print(run)
-  print_table(summary(run))
-  local more = details(run)
-  if more then print_table(more) end
+  local parts_of = tables(run)
+  for _, part in ipairs(parts_of) do print_table(summary(run, part)) end
+  for _, part in ipairs(parts_of) do
+    local more = details(run, part)
+    if more then print_table(more) end
+  end
   local parts = profiles(run)
   if parts then print_table(parts) end
   for _, line in ipairs(hot_functions(run)) do print(line) end
@@ -236,6 +258,16 @@ local function markdown_table(lines)
   return table.concat(text, "\n") .. "\n"
 end
 
+-- The summaries, or the details, each below its title.
+local function sections(run, make, heading)
+  local text = {}
+  for _, part in ipairs(tables(run)) do
+    local lines = make(run, part)
+    if lines then text[#text + 1] = heading:format(part.title) .. "\n\n" .. markdown_table(lines) end
+  end
+  return table.concat(text, "\n")
+end
+
 local function bullets(list)
   return #list == 0 and "" or "- " .. table.concat(list, "\n- ") .. "\n\n"
 end
@@ -243,19 +275,18 @@ end
 local function markdown(run)
   local facts = {}
   for i, fact in ipairs(run.machine) do facts[i] = ("%s: %s"):format(fact[1], fact[2]) end
-  local more, parts = details(run), profiles(run)
+  local parts = profiles(run)
   return table.concat {
     "# Benchmark\n\n",
     "Written by `make bench`; how it measures is in [README.md](README.md).\n\n",
     "![CPU time beside C](results.svg)\n\n",
     "The column C says what one operation costs the C program in CPU time, user and ",
-    "system (or scapy, where it says so). In the same rows the others are ratios: the CPU ",
-    "time of C over theirs, so 1 is level with C and more is better; where C has a rate, ",
+    "system, or another program, where it is named. In the same rows the others are ratios: ",
+    "its CPU time over theirs, so 1 is level with it and more is better; where C has a rate, ",
     "it is their rate over that. In the rest less is better. ",
     ("Median of rounds: %d, of %g s each, the programs taking turns.\n\n")
       :format(run.options.rounds, run.options.seconds),
-    markdown_table(summary(run)), "\n",
-    more and markdown_table(more) .. "\n" or "",
+    sections(run, summary, "## %s"), "\n", sections(run, details, "## %s: CPU time and rate"), "\n",
     bullets(notes(run)),
     parts and "## Where the time goes in the rows that missed\n\n" .. markdown_table(parts) .. "\n" or "",
     bullets(hot_functions(run)), "## The machine\n\n", bullets(facts):gsub("\n\n$", "\n"),
@@ -300,12 +331,12 @@ function report.update(run, readme)
   if not before then return end
   write(readme, table.concat {
     before, "![CPU time beside C](bench/results.svg)\n\n",
-    "The column C says what one operation costs a C program, in CPU time (or scapy, where it\n",
-    "says so). In the same rows the others are ratios: its CPU time over theirs, so 1 is level\n",
-    "with C; where C has a rate, it is their rate over that. In the rest less is better. ✗\n",
-    "marks a goal that is missed; [bench/results.md](bench/results.md) says where the time goes\n",
-    "there, and on what machine this was measured.\n\n",
-    markdown_table(summary(run)), after,
+    "The column C says what one operation costs a C program, in CPU time, or another program,\n",
+    "where it is named. In the same rows the others are ratios: its CPU time over theirs, so 1\n",
+    "is level with it; where C has a rate, it is their rate over that. In the rest less is\n",
+    "better. ✗ marks a goal that is missed; [bench/results.md](bench/results.md) says where\n",
+    "the time goes there, and on what machine this was measured.\n\n",
+    sections(run, summary, "### %s"), after,
   })
 end
 

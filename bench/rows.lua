@@ -7,7 +7,8 @@ local rows = {}
 -- (`base`: of that program; by = "rate": its operations in a second over C's);
 -- the others are what they are called, and less is better.
 -- `goal` and `wish` are for neap, `about` is what the goal once came to. `load` drives the program in its `role`.
--- `tls` rows need OpenSSL. `require` names what of the program is loaded.
+-- `tls` rows need OpenSSL. `require` names what of the program is loaded. Rows of a `group` stand
+-- in a table of their own.
 
 rows.list = {
   { id = "echo-1", title = "echo of 64 B, 1 connection",
@@ -98,24 +99,67 @@ rows.list = {
     kind = "ns", load = { "self" }, role = "sleep" },
   { id = "channel", title = "channel hand-over",
     kind = "ns", load = { "self" }, role = "channel" },
+  { id = "http", group = "web", title = "HTTP hello, 64 connections of wrk's",
+    kind = "ratio", goal = .80,
+    load = { "wrk", "-c", 64 }, without_wrk = { "http", "-c", 64 }, role = "http" },
+  { id = "http-tls", group = "web", title = "HTTP hello over TLS 1.3, 64 connections",
+    kind = "ratio", base = "nginx", goal = 1, tls = true,
+    load = { "tls-http", "-c", 64 }, role = "https" },
+  { id = "http-pipelined", group = "web", title = "HTTP hello, 16 requests at once",
+    kind = "ratio", base = "nginx", goal = 1,
+    load = { "http", "-c", 64, "-d", 16 }, role = "http_pipelined" },
+  { id = "http-file", group = "web", title = "HTTP, a file of 64 KiB",
+    kind = "ratio", base = "nginx", goal = .9,
+    load = { "http", "-c", 64, "-u", "/file.txt" }, role = "http_file" },
+  { id = "http-get", group = "web", title = "HTTP client, one GET after the other",
+    kind = "ratio", base = "libcurl", goal = 1,
+    load = { "http-client" }, role = "http_get" },
+  { id = "http-pool", group = "web", title = "HTTP client, 64 GETs side by side",
+    kind = "ratio", base = "libcurl",
+    load = { "http-client", "-c", 64 }, role = "http_pool" },
+  { id = "http-parse", group = "web", title = "parse the head of a browser's request",
+    kind = "ns", load = { "self" }, role = "http_parse" },
+  { id = "websocket", group = "web", title = "WebSocket echo of 64 B, 16 at once",
+    kind = "ratio", base = "Node", goal = 2,
+    load = { "websocket", "-c", 64, "-d", 16 }, role = "websocket", size = 64 },
+  { id = "websocket-1", group = "web", title = "the same, one at a time",
+    kind = "ratio", base = "Node",
+    load = { "websocket", "-c", 64 }, role = "websocket", size = 64 },
 }
+
+-- The tables, by the groups of their rows, and what they are called.
+rows.groups = { { title = "Sockets" }, { name = "web", title = "HTTP and WebSocket" } }
 
 local servers = "echo sink exchange pingpong lines"
 local datagrams = "udp_echo udp_receive udp_apart udp_send udp_segments"
 local secured = "tls_echo tls_sink tls_source tls_accept"
 
+-- Says whether the C program can have a parser.
+rows.parser = { "sh", "-c", "echo '#include <http_parser.h>' | ${CC:-cc} -E - -o /dev/null" }
+
+local web = "http https http_pipelined http_file http_get http_pool"
+
 -- `require` is what a program that wants TCP loads, `tls` one that wants TLS.
 -- `package` is Debian's name, for the version. `idle` is how many idle connections it can hold.
--- `base` says that it only stands in C's place, in rows that name it.
+-- `base` says that it only stands in C's place, in rows that name it. `built` is an executable in
+-- the build's place: of C, by a `source` and a `library`, or what a `compile` of the shell's makes, told the
+-- place; `probe` succeeds if the program can run; `parts` are roles that need more; `warm` is for how many seconds it
+-- is warmed up at least.
 rows.programs = {
-  { name = "C", roles = table.concat({ servers, datagrams, secured, "capture" }, " ") },
+  { name = "C", built = "reference",
+    roles = table.concat({ servers, datagrams, secured, "capture http http_parse" }, " "),
+    parts = { { name = "http_parser", role = "http_parse", probe = rows.parser } } },
   { name = "scapy", base = true, package = "python3-scapy", roles = "decode",
     command = { "/usr/bin/python3", "bench/peers/scapy_decode.py" },
     probe = { "/usr/bin/python3", "-c", "import scapy" } },
+  { name = "libcurl", base = true, package = "libcurl4-openssl-dev", roles = "http_get http_pool",
+    built = "curl", source = "reference_curl.c", library = "libcurl",
+    probe = { "pkg-config", "--exists", "--print-errors", "libcurl" } },
   { name = "neap", lua = "lua5.4", require = { "neap", "neap.tcp" }, tls = { "neap.tls" },
-    roles = table.concat({ servers, datagrams, secured, "capture decode spawn sleep channel" }, " ") },
+    roles = table.concat({ servers, datagrams, secured, web,
+      "capture decode spawn sleep channel http_parse websocket" }, " ") },
   { name = "luv", lua = "lua5.4", require = { "luv" }, package = "lua-luv",
-    roles = servers .. " " .. datagrams },
+    roles = table.concat({ servers, datagrams, "http" }, " ") },
   { name = "cqueues", lua = "lua5.4", package = "lua-cqueues",
     require = { "cqueues", "cqueues.socket" },
     tls = { "cqueues", "cqueues.socket", "openssl.ssl.context" }, tls_package = "lua-luaossl",
@@ -125,9 +169,21 @@ rows.programs = {
     roles = table.concat({ servers, datagrams, secured }, " "), idle = 1000 },
   { name = "luasocket", lua = "lua5.4", require = { "socket" },
     package = "lua-socket", roles = "pingpong lines udp_receive udp_apart udp_send udp_segments" },
-  { name = "Node", command = { "node", "bench/peers/node.mjs" },
-    probe = { "node", "--version" }, roles = secured,
+  { name = "nginx", command = { "bench/peers/nginx", "static" }, package = "nginx",
+    probe = { "bench/peers/nginx", "static", "test" },
+    roles = "http https http_pipelined http_file" },
+  { name = "nginx-lua", command = { "bench/peers/nginx", "lua" }, package = "libnginx-mod-http-lua",
+    probe = { "bench/peers/nginx", "lua", "test" }, roles = "http http_pipelined" },
+  { name = "lua-http", lua = "lua5.1",
+    probe = { "lua5.1", "-e", "require 'http.server' require 'http.websocket'" },
+    package = "lua-http", roles = "http http_pipelined http_get http_pool websocket" },
+  { name = "Node", command = { "node", "bench/peers/node.mjs" }, warm = 1,
+    probe = { "node", "--version" }, roles = table.concat({ secured, web, "http_parse websocket" }, " "),
+    parts = { { name = "ws", role = "websocket", probe = { "node", "bench/peers/node.mjs", "ws" } } },
     version = [[node -p 'process.version + ", OpenSSL " + process.versions.openssl']] },
+  { name = "Go", built = "go-http", roles = web, probe = { "go", "version" },
+    compile = 'GO111MODULE=off GOCACHE=$(cd "$0" && pwd)/gocache go build -o "$0/go-http" bench/peers/http.go',
+    version = "go version" },
 }
 
 return rows

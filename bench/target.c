@@ -15,7 +15,7 @@
 
 enum { ARGUMENTS = 32 };
 
-static pid_t target, tracer;
+static pid_t target, tracer, beside;
 static int output, cores[2];
 
 static void end(pid_t *pid, int how) {
@@ -28,6 +28,7 @@ static void end(pid_t *pid, int how) {
 
 static void end_all(void) {
   end(&tracer, SIGKILL);
+  end(&beside, SIGKILL);
   end(&target, SIGKILL);
 }
 
@@ -157,6 +158,19 @@ void target_report(void) {
   if (!read_until(output, text, sizeof text, "\n"))
     exit(1);
   fputs(text, stdout);
+}
+
+void target_beside(char **command, double seconds, char *text, size_t size) {
+  int from;
+  size_t have = 0;
+  beside = start(command, cores[1], STDOUT_FILENO, &from);
+  usleep((useconds_t)(seconds * 1e6));
+  kill(beside, SIGINT);
+  for (ssize_t n; (n = read(from, text + have, size - 1 - have)) > 0;)
+    have += (size_t)n;
+  text[have] = 0;
+  close(from);
+  end(&beside, SIGKILL);
 }
 
 int64_t target_cpu(void) {

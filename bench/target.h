@@ -4,6 +4,7 @@
 #ifndef BENCH_TARGET_H
 #define BENCH_TARGET_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -26,6 +27,10 @@ void target_ports(int *ports, int count);
 /* Prints the next line that the program prints; whether there is one yet. */
 void target_report(void);
 int target_reports(void);
+
+/* Runs another command on our own core until it is interrupted after so many
+ * seconds; what it printed, up to its end. */
+void target_beside(char **command, double seconds, char *text, size_t size);
 
 /* User and system time so far, in nanoseconds, all threads. */
 int64_t target_cpu(void);

@@ -74,6 +74,15 @@ function roles.pingpong(size, port)
   end)
 end
 
+-- luv has no HTTP: each chunk counts as a request, and nothing is parsed.
+function roles.http()
+  local answer = table.concat({
+    "HTTP/1.1 200 OK", "Date: Sun, 06 Nov 1994 08:49:37 GMT", "Content-Type: text/plain",
+    "Content-Length: 13", "", "hello, world\n",
+  }, "\r\n")
+  serve(function(conn) write(conn, answer) end)
+end
+
 local function bound(options)
   local sock = uv.new_udp(options)
   assert(sock:bind("127.0.0.1", 0))

@@ -169,14 +169,17 @@ function roles.capture()
   end)
 end
 
+local function contents(name)
+  local file <close> = assert(io.open(bench.here .. "peers/" .. name))
+  return file:read("a")
+end
+
 -- Takes seconds in the place of the size.
 function roles.decode(seconds)
   local wire = require "neap.wire"
-  local file = assert(io.open(bench.here .. "peers/packet.hex"))
-  local bytes = file:read("l"):gsub("%x%x", function(hex)
+  local bytes = contents("packet.hex"):gsub("%s", ""):gsub("%x%x", function(hex)
     return string.char(tonumber(hex, 16))
   end)
-  file:close()
   assert(wire.decode(bytes, "ethernet").tcp.dst_port == 80)
   bench.measure(seconds, function(n)
     for _ = 1, n do wire.decode(bytes, "ethernet") end
@@ -206,6 +209,69 @@ function roles.channel(seconds)
     end)
     for _ = 1, n do channel:receive() end
   end)
+end
+
+-- HTTP and WebSocket.
+
+local function serve_http(handler, options)
+  local http = require "neap.http"
+  neap.run(function()
+    local server <close> = assert(http.listen("127.0.0.1:0", options))
+    local _, port = server:getsockname()
+    bench.announce(port)
+    assert(server:serve(handler))
+  end)
+end
+
+local function hello() return "hello, world\n" end
+
+function roles.http() serve_http(hello) end
+
+roles.http_pipelined = roles.http
+
+function roles.https()
+  serve_http(hello, { tls = { cert = bench.certificate, key = bench.key } })
+end
+
+function roles.http_file()
+  serve_http(assert(require "neap.http".files(bench.files)))
+end
+
+local function get_forever(client, port)
+  local url = ("http://127.0.0.1:%d/"):format(port)
+  while true do
+    local response = assert(client:get(url))
+    assert(response.status == 200 and response:text() == hello())
+  end
+end
+
+local function get_side_by_side(count, port)
+  local http = require "neap.http"
+  neap.run(function()
+    local client <close> = http.client { max_per_host = count }
+    for _ = 2, count do neap.spawn(get_forever, client, port) end
+    get_forever(client, port)
+  end)
+end
+
+function roles.http_get(_, port) get_side_by_side(1, port) end
+
+function roles.http_pool(_, port) get_side_by_side(bench.count, port) end
+
+-- As the server does it, but for the socket.
+function roles.http_parse(seconds)
+  local parser = require "neap.http.message".request_parser()
+  local head = contents("request.txt"):gsub("\n", "\r\n")
+  assert(parser:feed(head).headers:get "sec-fetch-dest" == "document")
+  bench.measure(seconds, function(n)
+    for _ = 1, n do parser:feed(head) end
+  end)
+end
+
+function roles.websocket()
+  serve_http(require "neap.websocket".handler(function(ws)
+    for data, kind in ws:messages() do ws:send(data, kind) end
+  end))
 end
 
 return roles

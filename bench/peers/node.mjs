@@ -1,30 +1,6 @@
-// The servers of Node for the benchmark: node.mjs ROLE SIZE PORT.
+// Node's programs for the benchmark: node.mjs ROLE SIZE PORT.
 // SPDX-License-Identifier: MIT
 
-import fs from 'node:fs';
-import tls from 'node:tls';
-
-const [role, size] = [process.argv[2], Number(process.argv[3])];
-
-const roles = {
-  tls_echo: (conn) => conn.on('data', (data) => conn.write(data)),
-  tls_sink: (conn) => conn.on('data', () => {}),
-  tls_source: (conn) => {
-    const block = Buffer.alloc(size, 'x');
-    const fill = () => { while (conn.write(block)); };
-    conn.on('drain', fill);
-    fill();
-  },
-  tls_accept: (conn) => setImmediate(() => conn.end()), // the tickets come first
-};
-
-const server = tls.createServer({
-  cert: fs.readFileSync(process.env.BENCH_CERT),
-  key: fs.readFileSync(process.env.BENCH_KEY),
-  noDelay: true,
-}, (conn) => {
-  conn.on('error', () => {});
-  roles[role](conn);
-});
-server.on('tlsClientError', () => {});
-server.listen(0, '127.0.0.1', 4096, () => console.log(server.address().port));
+const role = process.argv[2];
+const { run } = await import(role.startsWith('tls_') ? './node_tls.mjs' : './node_http.mjs');
+run(role);
