@@ -125,9 +125,12 @@ void sys_guard_begin(struct sys_guard *g) {
   sigset_t pipe, pending;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
-  sigpending(&pending);
-  g->pending = sigismember(&pending, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe, &g->old);
+  g->pending = false; /* what was not blocked has been delivered */
+  if (sigismember(&g->old, SIGPIPE)) {
+    sigpending(&pending);
+    g->pending = sigismember(&pending, SIGPIPE);
+  }
 }
 
 void sys_guard_end(struct sys_guard *g, bool broken) {
