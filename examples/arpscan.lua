@@ -7,6 +7,11 @@ usage: arpscan.lua [-t seconds] [interface [network/prefix]]
   interface       the first one that is up and has an IPv4 address, unless given
   network/prefix  the interface's own, unless given; at most 65,536 addresses]=]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local packet <const> = require "neap.packet"
 local wire <const> = require "neap.wire"

@@ -2,6 +2,13 @@
 -- terminals. The first line is a user's name. A user who reads slowly holds up
 -- nobody: each has a bounded channel of lines, and what does not fit is skipped.
 -- SPDX-License-Identifier: MIT
+local usage <const> = "usage: chat.lua [port]"
+
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local tcp <const> = require "neap.tcp"
 
@@ -19,8 +26,11 @@ local function tell(user, line)
   if not ok and code == "ETIMEDOUT" then user.missed = user.missed + 1 end
 end
 
+-- Users may come and go meanwhile: a task that is busy for long gives way.
 local function tell_all(line, except)
-  for _, user in pairs(users) do
+  local list <const> = {}
+  for _, user in pairs(users) do list[#list + 1] = user end
+  for _, user in ipairs(list) do
     if user ~= except then tell(user, line) end
   end
 end
@@ -84,7 +94,7 @@ end
 
 local port <const> = math.tointeger(tonumber(arg[1] or 7000))
 if not port or port < 0 or port > 65535 then
-  io.stderr:write "usage: chat.lua [port]\n"
+  io.stderr:write(usage, "\n")
   os.exit(2)
 end
 neap.run(chat, port)

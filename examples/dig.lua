@@ -16,6 +16,11 @@ usage: dig.lua [-dnrsTx] [-c class] [-C file] [-W seconds] [@server...] name [ty
 The type is A unless given; a number will do: TYPE65280.
 Exit: 0 if there are records, 1 if there are none, 2 if nobody answered.]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local dns <const> = require "neap.dns"
 

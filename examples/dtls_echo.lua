@@ -9,6 +9,11 @@ usage: dtls_echo.lua -l [-c cert.pem -k key.pem] [host] port   answer whoever as
   -p      instead: the pin of the server's key
   -n      whom the certificate is to be for: the host unless given]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local dtls <const> = require "neap.dtls"
 local x509 <const> = require "neap.x509"

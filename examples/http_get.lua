@@ -16,6 +16,11 @@ usage: http_get.lua [-irkL] [-X method] [-H 'name: value']... [-d data]
   -t seconds  for each URL
 Exit: 0, 1 if a status was 400 or more, 2 if there was no answer.]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local http <const> = require "neap.http"
 
 local function fail(why)

@@ -9,6 +9,11 @@ usage: multicast_chat.lua [-6] [-g group] [-i interface] [-p port] [-n name]
   -p port       7110 unless given
   -n name       who you are, $USER unless given]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local udp <const> = require "neap.udp"
 

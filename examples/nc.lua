@@ -10,6 +10,11 @@ usage: nc.lua [-Nv] [-w seconds] [-p port] host port     connect
               peer has been silent for a moment, too
   -v          say on standard error what happens]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local tcp <const> = require "neap.tcp"
 local unix <const> = require "neap.unix"

@@ -14,6 +14,11 @@ usage: ping.lua [-46Dbnq] [-c count] [-i seconds] [-W seconds] [-s size] [-t ttl
   -I from     the interface to leave by, or the address to come from
 Exit: 0 if every host has answered, 1 if not, 2 if nothing could be sent.]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local icmp <const> = require "neap.icmp"
 

@@ -2,6 +2,13 @@
 -- Each direction ends on its own: one side's end is passed on as a half-close,
 -- and the other side may still talk.
 -- SPDX-License-Identifier: MIT
+local usage <const> = "usage: proxy.lua [host:]port host:port"
+
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local tcp <const> = require "neap.tcp"
 
@@ -33,7 +40,7 @@ local function endpoint(text, default_host)
   local host, port = (text or ""):match "^%[?(.-)%]?:([%w-]+)$"
   if not host and default_host then host, port = default_host, text end
   if not host or not port or port == "" then
-    io.stderr:write "usage: proxy.lua [host:]port host:port\n"
+    io.stderr:write(usage, "\n")
     os.exit(2, true)
   end
   return host, math.tointeger(tonumber(port)) or port

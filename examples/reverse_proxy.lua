@@ -2,6 +2,13 @@
 -- Bodies pass through as they come, in both directions, and no faster than
 -- they are taken. Upstream learns in X-Forwarded-For whom it answers.
 -- SPDX-License-Identifier: MIT
+local usage <const> = "usage: reverse_proxy.lua [host:]port http://upstream[:port]"
+
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local http <const> = require "neap.http"
 
 -- Fields that are between two neighbours alone (RFC 9110, 7.6.1), and those
@@ -46,7 +53,7 @@ end
 
 local function main(address, upstream)
   if not upstream then
-    io.stderr:write "usage: reverse_proxy.lua [host:]port http://upstream[:port]\n"
+    io.stderr:write(usage, "\n")
     os.exit(2, true)
   end
   if not address:find ":" then address = "127.0.0.1:" .. address end

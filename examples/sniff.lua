@@ -13,6 +13,11 @@ usage: sniff.lua [-pU] [-i interface] [-c count] [-s snaplen] [-w file] [filter]
   -U            write each packet as it comes
   filter        what to take, in tcpdump's language: 'tcp port 80']]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local packet <const> = require "neap.packet"
 local filter <const> = require "neap.filter"

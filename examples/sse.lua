@@ -7,6 +7,11 @@ usage: sse.lua url [last-id]
        sse.lua -s host:port
 Exit: 0 at the end, 2 after a failure.]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local http <const> = require "neap.http"
 local neap <const> = require "neap"
 

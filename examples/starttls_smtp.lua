@@ -7,6 +7,11 @@ usage: starttls_smtp.lua [-a ca.pem] [-n name] host [port]
   -a ca.pem  believe these, a file or a directory, not the system's list
   -n name    whom the certificate is to be for, if not the host]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local tcp <const> = require "neap.tcp"
 require "neap.tls" -- gives streams starttls

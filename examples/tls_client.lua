@@ -9,6 +9,11 @@ usage: tls_client.lua [-k] [-a ca.pem] [-n name] [-p protocols] host [port]
   -p protocols  offer these (ALPN), the best first: h2,http/1.1
   -k            a certificate that is refused is shown all the same]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local tls <const> = require "neap.tls"
 

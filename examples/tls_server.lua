@@ -9,6 +9,11 @@ usage: tls_server.lua [-e] [-c cert.pem -k key.pem] [-w cert.pem] [host] [port]
   -w      where the certificate that it makes is written
   -e      an echo in place of the page]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local tls <const> = require "neap.tls"
 local x509 <const> = require "neap.x509"

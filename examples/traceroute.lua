@@ -13,6 +13,11 @@ usage: traceroute.lua [-46ITFnM] [-f first] [-m max] [-q queries] [-p port] [-w 
   -p port     of UDP, the first; of TCP, the port
   -w seconds  for an answer: 2]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local icmp <const> = require "neap.icmp"
 

@@ -4,6 +4,11 @@ local usage <const> = [[
 usage: udp_echo.lua -l [host] port       answer whoever asks, until SIGINT or SIGTERM
        udp_echo.lua host port [text...]  ask, with the texts or the lines of the input]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local udp <const> = require "neap.udp"
 

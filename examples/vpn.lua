@@ -5,6 +5,13 @@
 -- (own address, the other's, own address in the tunnel, the other's.) It neither
 -- encrypts nor proves who sends: it is for a network that you trust.
 -- SPDX-License-Identifier: MIT
+local usage <const> = "usage: vpn.lua own-ip:port peer-ip:port tunnel-ip tunnel-peer-ip"
+
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local tun <const> = require "neap.tun"
 local udp <const> = require "neap.udp"
@@ -43,7 +50,7 @@ end
 local own <const>, other <const>, address <const>, peer <const> = table.unpack(arg)
 local host, port = (other or ""):match "^%[?(.-)%]?:(%d+)$"
 if not peer or not host then
-  io.stderr:write "usage: vpn.lua own-ip:port peer-ip:port tunnel-ip tunnel-peer-ip\n"
+  io.stderr:write(usage, "\n")
   os.exit(2)
 end
 neap.run(tunnel, own, host, math.tointeger(tonumber(port)), address, peer)

@@ -7,6 +7,11 @@ local usage <const> = [[
 usage: websocket_echo.lua -l [-c cert.pem -k key.pem] [host] [port]
        websocket_echo.lua [-c ca.pem] ws://host:port/path]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local tcp <const> = require "neap.tcp"
 local websocket <const> = require "neap.websocket"

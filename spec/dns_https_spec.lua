@@ -75,6 +75,27 @@ describe("DNS over HTTPS", function()
     end)
   end
 
+  works("keeps its connection for the next query", function()
+    with_server(function(request) return reply(answered(request)) end, function(resolver, server)
+      for _ = 1, 3 do assert(resolver:query "www.test") end
+      assert.equal(1, server.connections)
+      resolver:flush()
+      assert(resolver:query "www.test")
+      assert.equal(2, server.connections)
+    end)
+  end)
+
+  works("makes another where the one that was kept ends without an answer", function()
+    local asked = {}
+    with_server(function(request)
+      asked[request.connection] = (asked[request.connection] or 0) + 1
+      return asked[request.connection] < 3 and reply(answered(request)) -- the third one ends it
+    end, function(resolver, server)
+      for _ = 1, 6 do assert(resolver:query "www.test") end
+      assert.equal(3, server.connections)
+    end)
+  end)
+
   works("believes no certificate of another name", function()
     with_server(function(request) return reply(answered(request)) end, function(_, server)
       local list, why = dns.resolver {

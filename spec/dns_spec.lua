@@ -639,6 +639,77 @@ describe("DNS over TLS", function()
     assert.is_nil(dns.query("a.test", "A", o))
   end)
 
+  -- A server that notes each query's connection; and a resolver that asks it.
+  local function noting(options, server_options)
+    local cert = certs.get "good"
+    local ports, n = {}, 0
+    server_options = server_options or {}
+    server_options.tls = { cert = cert.chain, key = cert.key }
+    local address, guard = serve(function(_, query, peer)
+      if query.question[1].name:find "^slow" then neap.sleep(0.05) end
+      if query.question[1].name:find "^never" then neap.sleep(3600) end
+      if not ports[peer.port] then n = n + 1 end
+      ports[peer.port] = true
+      return ONE
+    end, server_options)
+    options.tls, options.cache = { ca = certs.ca() }, false
+    return resolver(("tls://%s#good.example"):format(address), options), function() return n end, guard
+  end
+
+  works("keeps a connection for the next query", function()
+    local r, connections, guard <close> = noting {}
+    for _ = 1, 5 do assert(r:query "a.test") end
+    assert.equal(1, connections())
+    local group = neap.group()
+    for i = 1, 6 do group:spawn(r.query, r, ("slow%d.test"):format(i)) end
+    assert(group:wait())
+    assert.equal(6, connections())
+    for i = 1, 4 do group:spawn(r.query, r, ("slow%d.test"):format(i)) end -- so many were kept
+    assert(group:wait())
+    assert.equal(6, connections())
+    group:close()
+    r:flush()
+    assert(r:query "a.test")
+    assert.equal(7, connections())
+  end)
+
+  works("keeps none that was silent, or that is idle for too long, or if it is told so", function()
+    do
+      local r, connections, guard <close> = noting { try_timeout = SOON, tries = 1 }
+      assert(r:query("a.test", "A", { try_timeout = LATE }))
+      assert.fails("ETIMEDOUT", r:query "never.test")
+      assert(r:query("a.test", "A", { try_timeout = LATE }))
+      assert.equal(2, connections())
+    end
+    do
+      local r, connections, guard <close> = noting { idle_timeout = 0.02 }
+      assert(r:query "a.test")
+      neap.sleep(0.03)
+      assert(r:query "a.test")
+      assert.equal(2, connections())
+    end
+    local r, connections, guard <close> = noting { idle_timeout = 0 }
+    for _ = 1, 3 do assert(r:query "a.test") end
+    assert.equal(3, connections())
+  end)
+
+  works("keeps it for the name that its certificate was verified for", function()
+    local r, connections, guard <close> = noting { tries = 1 }
+    assert(r:query "a.test")
+    local other = r.o.servers[1].text .. "#other.example"
+    assert.fails("X509_V_ERR_HOSTNAME_MISMATCH", r:query("a.test", "A", { servers = { other } }))
+    assert.equal(1, connections())
+  end)
+
+  works("bears it that a server has closed what was kept", function()
+    local r, connections, guard <close> = noting({}, { timeout = 0.02 })
+    for i = 1, 3 do
+      assert(r:query "a.test")
+      assert.equal(i, connections())
+      neap.sleep(0.05 * helper.slow)
+    end
+  end)
+
   works("takes a context, and raises on options that it does not have", function()
     local address, guard <close> = serve_tls "good"
     local context = assert(require "neap.tls".context { ca = certs.ca() })

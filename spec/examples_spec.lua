@@ -1,5 +1,6 @@
 --- The programs in examples/, each run for real.
 local helper <const> = require "support.helper"
+local lfs <const> = require "lfs"
 local neap <const> = require "neap"
 local tcp <const> = require "neap.tcp"
 
@@ -508,5 +509,21 @@ describe("examples/luv_host.lua", function()
       assert.is_truthy(out:find("a task read: luv echoes line 3\na deadline: timed out\n", 1, true), out)
       assert.is_truthy(out:find "uv's loop has ended\n$")
     end)
+  end)
+end)
+
+describe("every example that has arguments", function()
+  it("says which, when it is asked", function()
+    local n = 0
+    for name in lfs.dir "examples" do
+      local text = name:find "%.lua$" and read_file("examples/" .. name) or ""
+      if text:find("usage: " .. name, 1, true) then
+        n = n + 1
+        local code, out, err = run(lua(name, n % 2 == 0 and "-h" or "--help"))
+        assert.same({ 0, "" }, { code, err }, name)
+        assert.equal("usage: " .. name, out:match "^usage: [%w_]+%.lua", name)
+      end
+    end
+    assert.is_true(n >= 20)
   end)
 end)

@@ -409,7 +409,7 @@ describe("examples/http_get.lua", function()
     local path = helper.tmpname()
     text = example("http_get.lua", "-o", path, "-r", server.url)
     assert.equal(path .. ": 9 bytes\n", text)
-    assert.equal(2, select(2, example("http_get.lua", "--help")))
+    assert.equal(2, select(2, example("http_get.lua", "--nonsense")))
   end)
 end)
 

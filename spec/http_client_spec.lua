@@ -70,6 +70,27 @@ describe("http: a request", function()
     assert.equal("/?", server.requests[3].target)
   end)
 
+  -- What follows the host, and what is sent.
+  works("reads behind the host as browsers do, what is no URL by RFC 3986", function()
+    local server <close> = hello()
+    local rows = {
+      { "/?a[]=1&b[c]=2", "/?a[]=1&b[c]=2" }, { "?a[]", "/?a[]" }, { "/a|b/[c]/../{d}?e|{f}^`\"<>'",
+        "/a|b/%7Bd%7D?e|{f}^`%22%3C%3E%27" },
+      { "/%zz?100%", "/%zz?100%" }, { "/ä[?ü]", "/%C3%A4[?%C3%BC]" }, { "/#[", "/" }, { "/a/../b", "/a/../b" },
+    }
+    for i, row in ipairs(rows) do
+      assert.equal("hello", assert(http.get(server.url .. row[1])):text())
+      assert.equal(row[2], server.requests[i].target)
+    end
+    local refused = { "/a b[]", "/\\[]", "/\t[]", "/\0[]", "/[]\r\nX: y", "/\xff[]", "\\@127.0.0.1/[]", "[]/", "%/?[]" }
+    for _, rest in ipairs(refused) do
+      assert.fails("EINVAL", http.get(server.url .. rest))
+    end
+    for _, text in ipairs { "http://127.1/?a[]", "http://0x7f000001/?a[]", "http:/127.0.0.1/?a[]", "http://a..b/[]" } do
+      assert.fails("EINVAL", http.get(text))
+    end
+  end)
+
   works("has the program's header fields in place of its own", function()
     local server <close> = hello()
     local client <close> = http.client { headers = { ["X-One"] = "1", ["x-two"] = "client" } }

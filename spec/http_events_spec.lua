@@ -142,6 +142,39 @@ describe("http.events", function()
     helper.eventually(function() return gone == 3 end)
   end)
 
+  -- How long it waits before the second connection, and the third.
+  local function pauses(text, options)
+    local times = {}
+    local server <close> = peer.raw(function(conn)
+      peer.read_request(conn)
+      times[#times + 1] = neap.now()
+      conn:write(#times < 3 and HEAD .. text or OVER)
+    end)
+    local stream <close> = http.events(server.url, options)
+    while stream:next() do neap.sleep(0) end
+    return times[2] - times[1], times[3] - times[2]
+  end
+
+  works("obeys the server within bounds", function()
+    local first, second = pauses("retry: 0\n\n", {})
+    assert.is_true(first >= 0.1 and second >= 0.1)
+    first, second = pauses("retry: 999999999999\n\n", { max_retry = 0.05, retry = 0.01, min_retry = 0 })
+    assert.is_true(first >= 0.05 and first < 5 * helper.slow and second >= 0.05 and second < 5 * helper.slow)
+    first = pauses("retry: 30\n\n", { min_retry = 0.02 })
+    assert.is_true(first >= 0.03 and first < 2.5 * helper.slow)
+    first = pauses("data: x\n\n", { max_retry = 0.02 }) -- the usual time, too
+    assert.is_true(first < 2.5 * helper.slow)
+  end)
+
+  it("has bounds that can be", function()
+    assert.raises("option 'max_retry' must not be less than 'retry'", http.events, "http://h",
+      { retry = 2, max_retry = 1 })
+    assert.raises("option 'max_retry' must not be less than 'min_retry'", http.events, "http://h",
+      { min_retry = 2, max_retry = 1 })
+    assert.truthy(http.events("http://h", { retry = 1000 }))
+    assert.truthy(http.events("http://h", { min_retry = 1000 }))
+  end)
+
   works("may use a client", function()
     local server <close> = script(HEAD .. "data: x\n\n")
     local client <close> = http.client { headers = { ["X-Client"] = "1" } }

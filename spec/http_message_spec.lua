@@ -345,6 +345,8 @@ describe("heads that are written", function()
     assert.same({ "HTTP/1.1 200 OK", "X: y", "Connection: keep-alive", "Content-Length: 5" }, got)
     assert.same({ "HTTP/1.1 404 Not Found", "date: x" }, lines(message.response_head(404, { date = "x" })))
     assert.same({ "HTTP/1.1 100 Continue" }, lines(message.response_head(100)))
+    assert.same({ "HTTP/1.1 204 No Content", "date: x" },
+      lines(message.response_head(204, { { "date", "x" }, { "Connection", "y" }, { "Content-Length", "3" } }, nil, "")))
     assert.equal("HTTP/1.1 299 ", lines(message.response_head(299))[1])
     assert.equal("HTTP/1.1 200 Fine", lines(message.response_head(200, nil, nil, nil, "Fine"))[1])
     for _, status in ipairs { 99, 1000, -200, 0 } do

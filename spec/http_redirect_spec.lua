@@ -287,6 +287,34 @@ describe("http: to another origin", function()
   end)
 end)
 
+describe("http: what servers asked for", function()
+  local CHALLENGE <const> = 'HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm="r", nonce="n", qop="auth"\r\n'
+    .. "Content-Length: 0\r\n\r\n"
+
+  works("is remembered, up to a number of users", function()
+    helper.need(pcall(require, "neap.tlscore"), "neap was built without OpenSSL")
+    local server <close> = peer.server(function(request)
+      if (request.headers:get "authorization" or ""):find "^Digest " then return ok "x" end
+      return CHALLENGE
+    end)
+    local client <close> = http.client {}
+    local function ask(user)
+      local before = #server.requests
+      local response = assert(client:get(server.url, { auth = { user, "pw", scheme = "digest" } }))
+      assert.equal("x", response:text())
+      return #server.requests - before
+    end
+    assert.equal(2, ask "me")
+    assert.equal(1, ask "me")
+    for i = 1, 300 do assert.equal(2, ask("user" .. i)) end
+    assert.equal(1, ask "user300")
+    assert.equal(2, ask "me") -- it was forgotten
+    local n = 0
+    for _ in pairs(client.logins) do n = n + 1 end
+    assert.is_true(n <= 128)
+  end)
+end)
+
 describe("http: from https to http", function()
   local certs <const> = require "support.certs"
   local lab <const> = require "support.tls_lab"

@@ -71,6 +71,22 @@ describe("http: a response", function()
     assert.equal(1, server.connections)
   end)
 
+  works("may be one long line, which costs no more than it must", function()
+    local piece, n = ("x"):rep(1 << 16), 256 * (helper.slow == 1 and 4 or 1)
+    local server <close> = peer.raw(function(conn)
+      peer.read_request(conn)
+      conn:write "HTTP/1.1 200 OK\r\n\r\n"
+      for _ = 1, n do conn:write(piece) end
+      conn:write "\r\nlast\r"
+    end)
+    local response = assert(http.get(server.url))
+    local began = os.clock()
+    local lines = {}
+    for line in response:lines() do lines[#lines + 1] = line end
+    assert.same({ n << 16, "last\r", nil }, { #lines[1], lines[2], lines[3] })
+    assert.is_true(os.clock() - began < 2 * helper.slow, ("it took %.1f s"):format(os.clock() - began))
+  end)
+
   for name, text in pairs {
     ["that is all there"] = ok "one\ntwo\r\nthree",
     ["in chunks"] = chunked("one\nt", "wo\r", "\nthree"),

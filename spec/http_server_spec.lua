@@ -162,7 +162,10 @@ describe("an HTTP server", function()
         local got, headers, body = answers(function() return status, "a body" end)
         assert.same({ status, "" }, { got, body })
         assert.is_nil(headers["transfer-encoding"])
+        assert.is_nil(headers.connection) -- it goes on, as it does unless something else is said
       end
+      local _, headers = answers(function() return 204, nil, { ["Content-Length"] = "5", Connection = "x" } end)
+      assert.is_nil(headers["content-length"] or headers.connection)
     end)
   end)
 

@@ -225,6 +225,39 @@ end)
 
 -- ---- keys and PKCS#12 ----
 
+describe("certificates and keys that neap.x509 has", function()
+  local x509 <const> = require "neap.x509"
+
+  local function made(name, kind)
+    local key <const> = x509.key(kind)
+    return assert(x509.make { key = key, subject = "CN=" .. name, names = { "good.example" }, ca = true,
+      purposes = { "serverAuth" }, keyusage = { "digitalSignature", "keyCertSign" } }), key
+  end
+
+  works("do for PEM text, alone and in lists", function()
+    local cert <const>, key <const> = made "The One"
+    local other <const>, other_key <const> = made("The Other", { type = "rsa" })
+    local lists <const> = { { cert, other:pem() }, { key, other_key } }
+    for _, server in ipairs {
+      { cert = cert, key = key }, { cert = cert:pem(), key = key }, { cert = cert, key = key:pem() },
+      { cert = lists[1], key = lists[2] },
+    } do
+      shake({ ca = cert:pem() }, server, function(mine) assert.equal("The One", subject(mine)) end)
+    end
+    assert.equal(cert, lists[1][1]) -- it is as it was
+    assert.equal(key, lists[2][1])
+  end)
+
+  it("are no others than what is asked for", function()
+    local cert <const>, key <const> = made "The One"
+    for _, o in ipairs { { cert = key, key = key }, { cert = { io.stdout } } } do
+      assert.raises("option 'cert' must be a string or a list of strings, or of what neap.x509 has", tls.context, o)
+    end
+    assert.raises("option 'key' must be a string", tls.context, { cert = cert, key = cert })
+    assert.raises("option 'crl' must be a string", tls.context, { crl = cert })
+  end)
+end)
+
 describe("a key with a passphrase", function()
   works("is one of several, on both sides, and the function is told which", function()
     local rsa <const>, client <const> = certs.get "rsa", certs.get "client"

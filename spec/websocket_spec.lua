@@ -769,14 +769,99 @@ describe("the end of a WebSocket", function()
     end)
   end)
 
-  it("discards what still comes when nobody receives, and gives it to who does", function()
+  -- One end says five messages; the other end closes.
+  local function five()
+    local a, b = pair()
+    for i = 1, 5 do b:send("m" .. i) end
+    return a, b
+  end
+
+  it("keeps what came before, for who asks then", function()
     in_task(function()
-      local a <close>, b = pair()
+      local a <close>, b = five()
       local b_guard <close> = b
-      for i = 1, 5 do b:send("m" .. i) end
       local peer <close> = neap.spawn(function() return b:receive() end)
       assert.truthy(a:close())
+      assert.is_false(a:isopen())
+      for i = 1, 5 do assert.same({ "m" .. i, "text" }, { a:receive() }) end
+      assert.fails("ECLOSED", a:receive())
       assert.fails("EOF", peer:join())
+    end)
+  end)
+
+  it("keeps no more of it than a message may have", function()
+    in_task(function()
+      for _, size in ipairs { 1, 400 } do
+        local a <close>, b = pair { maxmessage = 1000 }
+        local b_guard <close> = b
+        for _ = 1, 50 do b:send(("x"):rep(size)) end
+        b:send ""
+        local peer <close> = neap.spawn(function() return b:receive() end)
+        assert.truthy(a:close())
+        local n = 0
+        for data in a:messages() do
+          assert.equal(size, #data)
+          n = n + 1
+        end
+        assert.equal(size == 1 and 16 or 2, n)
+        peer:join()
+      end
+    end)
+  end)
+
+  it("keeps it for who has not run yet, or comes meanwhile", function()
+    in_task(function()
+      local a <close>, b = five()
+      local b_guard <close> = b
+      local peer <close> = neap.spawn(function() return b:receive() end)
+      local got = {}
+      local reader <close> = neap.spawn(function()
+        for data in a:messages() do got[#got + 1] = data end
+      end)
+      assert.truthy(a:close())
+      reader:join()
+      assert.same({ "m1", "m2", "m3", "m4", "m5" }, got)
+      peer:join()
+
+      -- the peer goes on for a while before it says goodbye
+      local ws, far <close> = half "client"
+      local closer <close> = neap.spawn(function() return ws:close() end)
+      neap.sleep(0)
+      far:write "\x81\1a"
+      assert.equal("a", (ws:receive()))
+      ws:settimeout(0.02)
+      assert.fails("ETIMEDOUT", ws:receive())
+      ws:settimeout(nil)
+      local second <close> = neap.spawn(function() return ws:receive() end)
+      neap.sleep(0)
+      assert.fails("EBUSY", ws:receive())
+      far:write "\x81\1b"
+      assert.equal("b", (second:join()))
+      local last <close> = neap.spawn(function() return ws:receive() end)
+      far:write "\x88\2\x03\xe8"
+      far:shutdown "w"
+      assert.fails("ECLOSED", last:join())
+      assert.truthy(closer:join())
+    end)
+  end)
+
+  it("keeps it when the task that closes is interrupted", function()
+    in_task(function()
+      local ws, far <close> = half "client"
+      local closer <close> = neap.spawn(function() return ws:close() end)
+      far:write "\x81\1a"
+      helper.eventually(function() return ws.kept and ws.kept.last == 1 end)
+      local reader <close> = neap.spawn(function() return { ws:receive(), ws:receive() } end)
+      neap.sleep(0)
+      closer:cancel(0)
+      local got = reader:join()
+      assert.same({ "a", nil }, { got[1], got[2] })
+      assert.fails("ECLOSED", ws:receive())
+    end)
+  end)
+
+  it("gives what still comes to who receives already", function()
+    in_task(function()
       local c <close>, d = pair()
       local d_guard <close> = d
       local got = {}
@@ -1214,10 +1299,44 @@ describe("websocket.connect", function()
       assert.truthy(big == ws:receive())
       assert.truthy(task:join())
       assert.truthy(ws:close(1001))
+      -- and what it is told in one table, as neap.http is
+      local context = assert(tls.context { ca = certs.ca(), alpn = { "http/1.1" } })
+      for _, said in ipairs { { ca = certs.ca() }, { ca = certs.ca(), servername = "127.0.0.1" }, context,
+        { context = context } } do
+        local other <close> = assert(websocket.connect(url, { tls = said }))
+        other:send "there"
+        assert.equal("there", (other:receive()))
+      end
+      assert.fails("X509_V_ERR_HOSTNAME_MISMATCH", websocket.connect(url,
+        { tls = { ca = certs.ca(), servername = "other.example" } }))
       local refused, _, code = websocket.connect(url)
       assert.is_nil(refused)
       assert.truthy(code:find "^X509" or code == "ETLS")
       listener:close()
+    end)
+  end)
+
+  it("is told of TLS in one way", function()
+    for _, o in ipairs { { ca = "x" }, { context = require "neap.tls".context {} }, { servername = "x" } } do
+      o.tls = {}
+      assert.raises("option 'tls' must be alone", websocket.connect, "wss://127.0.0.1:1/", o)
+    end
+    assert.raises("option 'tls' must be a context or a table", websocket.connect, "wss://h/", { tls = true })
+    assert.raises("unknown option 'cas'", websocket.connect, "wss://h/", { tls = { cas = "x" } })
+    assert.raises("context must be alone", websocket.connect, "wss://h/", { tls = { context = 1, ca = "x" } })
+  end)
+
+  it("takes queries that browsers take", function()
+    in_task(function()
+      local listener <close> = assert(tcp.listen("127.0.0.1", 0))
+      local server <close> = neap.spawn(function()
+        local ws <close> = assert(websocket.accept(assert(listener:accept())))
+        return ws.request.target
+      end)
+      local url = ("ws://127.0.0.1:%d/?a[]=1"):format(select(2, listener:getsockname()))
+      local ws <close> = assert(websocket.connect(url))
+      assert.fails("EOF", ws:receive())
+      assert.equal("/?a[]=1", server:join())
     end)
   end)
 

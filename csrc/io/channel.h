@@ -36,7 +36,8 @@ struct channel {
   size_t held;           /* bytes that were taken and wait to go down */
   bool more;             /* after a read's -EAGAIN: not all was read that is
                           * there, others have their turn first */
-  bool drained;          /* after a read: it took all that was there */
+  bool drained;          /* after a read, and where no descriptor carries the
+                          * bytes at first: it took all that was there */
   uint8_t want;          /* CHANNEL_IN or CHANNEL_OUT, after -EAGAIN */
   bool direct;           /* what is written to the descriptor itself needs no
                           * more done to it: the kernel encrypts */

@@ -16,7 +16,8 @@ enum record_flags {
   RECORD_UNORDERED = 8,
   RECORD_ABORT = 16, /* send: the association is aborted, the data says why */
   RECORD_SHUTDOWN = 32, /* send: and nothing more after this */
-  RECORD_IMMEDIATE = 64 /* send: to be acknowledged at once */
+  RECORD_IMMEDIATE = 64, /* send: to be acknowledged at once */
+  RECORD_EMPTY = 128     /* receive: 0 bytes, and not the end */
 };
 
 /* What becomes of data that is late (RFC 3758, RFC 7496). */

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/util.h"
+#include "io/record.h"
 
 enum {
   READ_STEP = 16 * 1024,   /* the least room that is asked for */
@@ -67,7 +68,7 @@ int stream_shutdown(struct stream *s, int how) {
     return s->kind > FD_UNIX ? -ENOTSOCK : sys_shutdown(s->watch.fd, how);
   if (how != 1 && s->ended == 0)
     s->ended = ERR_EOF; /* nothing on the wire says it */
-  return how == 0 ? 0 : s->session->ops->shutdown(s->session, 1);
+  return how == 0 ? 0 : s->session->ops->shutdown(s->session, how);
 }
 
 const char *stream_kindname(const struct stream *s) {
@@ -119,6 +120,8 @@ int stream_openover(struct stream *s, struct channel *c, int fd) {
   c->owner = s;
   stream_open(s, fd, FD_OTHER, false);
   s->watch.hollow = hollow;
+  if (hollow && c->drained) /* it will tell when it is not */
+    s->watch.ready = POLLER_OUT;
   s->session = c;
   return 0;
 }
@@ -288,6 +291,8 @@ ssize_t stream_fillrecord(struct stream *s, struct scratch *scratch,
   after_read(s, n, (size_t)room);
   if (n <= 0 && bytes_len(&s->in) == 0)
     bytes_free(&s->in);
+  if (n == 0 && r->flags & RECORD_EMPTY)
+    return 0;
   if (n == 0 || (n < 0 && is_final(n)))
     s->ended = n == 0 ? ERR_EOF : (int)n;
   return n == 0 ? ERR_EOF : n;

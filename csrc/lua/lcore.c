@@ -333,6 +333,16 @@ static int l_open_messages(lua_State *L) {
   return 0;
 }
 
+/* open_sctp(): likewise. */
+static int l_open_sctp(lua_State *L) {
+  core_value(L, CORE_TABLE);
+  if (lua_getfield(L, -1, "sctp_socket") == LUA_TNIL) {
+    lua_pop(L, 1);
+    neap_open_sctp(L);
+  }
+  return 0;
+}
+
 /* Before 5.4.4 handlers of <close> could not wait in all the places where
  * ours do. */
 static void check_version(lua_State *L) {
@@ -355,12 +365,14 @@ int luaopen_neap_core(lua_State *L) {
     neap_open_host,       neap_open_stream,    neap_open_connect,
     neap_open_listener,   neap_open_resolve,   neap_open_signal,
     neap_open_interfaces, neap_open_session,   neap_open_over,
-    neap_open_file,       neap_open_openfile,
+    neap_open_relay,      neap_open_random,    neap_open_file,
+    neap_open_openfile,
   };
   static const luaL_Reg functions[] = {
     {"attach",        l_attach       },
     {"open_socket",   l_open_socket  },
     {"open_messages", l_open_messages},
+    {"open_sctp",     l_open_sctp    },
     {NULL,            NULL           }
   };
   size_t i;

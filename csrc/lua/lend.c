@@ -107,6 +107,12 @@ static void wait_drained(lua_State *L, struct core *c, struct wait *w,
     *r = lstream_await(L, c, w, s, "close");
 }
 
+/* Where no descriptor carries it, the other direction ends, too. */
+static int end_session(struct stream *s) {
+  int how = s->watch.hollow ? SHUTDOWN_BOTH : SHUTDOWN_WRITE;
+  return s->session->ops->shutdown(s->session, how);
+}
+
 /* A session's end is said to the peer, or it would take what it got for cut
  * short. */
 static int say_end(lua_State *L, struct core *c, struct wait *w,
@@ -119,7 +125,7 @@ static int say_end(lua_State *L, struct core *c, struct wait *w,
     *r = OP_WAIT;
     return 0;
   }
-  err = stream_shutdown(s, SHUTDOWN_WRITE);
+  err = end_session(s);
   if (err == 0)
     wait_drained(L, c, w, s, r);
   if (err != -EAGAIN)

@@ -19,6 +19,18 @@ static uint32_t maxmessage(lua_State *L, int options) {
   return n;
 }
 
+/* What is called for the stream on top: the channel and the methods at these
+ * slots. The table of all is at `made`. */
+static void remember(lua_State *L, int made, int channel, int methods) {
+  lua_pushvalue(L, -1);
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, channel);
+  lua_rawseti(L, -2, 1);
+  lua_pushvalue(L, methods);
+  lua_rawseti(L, -2, 2);
+  lua_rawset(L, made);
+}
+
 /* stream_over(channel, methods, options[, fd]): the stream. methods: what is
  * called for getsockname, getpeername, setsockopt and getsockopt where there
  * is no descriptor, and `event`, which makes a value of the bytes of a
@@ -35,15 +47,30 @@ static int l_over(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &made_key);
   s = lstream_new(L, core);
   lstream_options(L, 3, s);
-  lua_pushvalue(L, -1);
-  lua_createtable(L, 2, 0);
-  lua_pushvalue(L, 1);
-  lua_rawseti(L, -2, 1);
-  lua_pushvalue(L, 2);
-  lua_rawseti(L, -2, 2);
-  lua_rawset(L, 4);
+  remember(L, 4, 1, 2);
   err = stream_openover(s, c, fd);
   return err < 0 ? neap_fail(L, err, "stream") : 1;
+}
+
+/* stream_channel(stream, channel, methods, options): the same for a stream that
+ * was accepted: the channel carries its bytes from now on. */
+static int l_channel(lua_State *L) {
+  struct stream *s = lstream_open(L);
+  struct channel *c;
+  if (s == NULL)
+    return 3;
+  c = lsession_channel(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  luaL_argcheck(L, s->session == NULL && !s->watch.hollow, 1, "it has one");
+  lua_settop(L, 4);
+  c->maxrecord = maxmessage(L, 4);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &made_key);
+  lua_pushvalue(L, 1);
+  remember(L, 5, 2, 3);
+  c->owner = s;
+  s->session = c;
+  s->kind = FD_OTHER;
+  return 1;
 }
 
 /* Pushes what the maker of the stream in slot 1 has under this name. */
@@ -85,8 +112,9 @@ int lover_event(lua_State *L, const char *bytes, size_t len) {
 
 void neap_open_over(lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"stream_over", l_over},
-    {NULL,          NULL  }
+    {"stream_over",    l_over   },
+    {"stream_channel", l_channel},
+    {NULL,             NULL     }
   };
   lua_newtable(L);
   lua_createtable(L, 0, 1);

@@ -27,7 +27,7 @@ local checks <const> = {
       or math.type(v) == "integer" and v > 0 and v <= 0x7fffffff
   end,
   timestamps = function(v) return type(v) == "boolean" or v == "software" or v == "hardware" end,
-  pems = function(v) return type(v) == "string" or type(v) == "table" end,
+  pems = function(v) return type(v) == "string" or type(v) == "table" or type(v) == "userdata" end,
   passphrase = function(v) return type(v) == "string" or type(v) == "function" end,
   texts = function(v) return type(v) == "string" or type(v) == "table" end,
   psk = function(v) return type(v) == "table" or type(v) == "function" end,
@@ -53,7 +53,7 @@ local wanted <const> = {
   natural = "an integer, not negative",
   interface = "the name or the number of an interface",
   timestamps = 'a boolean, "software" or "hardware"',
-  pems = "PEM text, a path, or a list of those",
+  pems = "PEM text, a path, what neap.x509 makes, or a list of those",
   passphrase = "a string, or a function that returns it",
   texts = "a string or a list of strings",
   psk = "a table or a function",

@@ -8,6 +8,7 @@ local client <const> = require "neap.dns.client"
 local conf <const> = require "neap.dns.conf"
 local core <const> = require "neap.core"
 local ip <const> = require "neap.dns.ip"
+local kept <const> = require "neap.dns.kept"
 local messages <const> = require "neap.dns.message"
 local names <const> = require "neap.dns.name"
 local types <const> = require "neap.dns.types"
@@ -17,6 +18,7 @@ local M = {}
 
 local CACHE <const> = 1 << 20 -- bytes
 local LONGEST_TTL <const> = 86400
+local IDLE <const> = 10 -- seconds that a connection is kept for the next query
 local CONF <const>, CONF_LASTS <const> = "/etc/resolv.conf", 5 -- seconds until it is read again
 local UDP_SIZE <const> = 1232 -- what passes everywhere without being cut
 
@@ -30,7 +32,7 @@ local query_options <const> = {
   checking_disabled = "boolean", random_case = "boolean", class = "fd", cache = "fd",
 }
 local resolver_options <const> = args.with(query_options, {
-  tls = "fd", rotate = "boolean", max_ttl = "natural", resolv_conf = "string",
+  tls = "fd", rotate = "boolean", max_ttl = "natural", resolv_conf = "string", idle_timeout = "seconds",
 })
 
 local function wrong(level, name, must) error(("option '%s' must be %s"):format(name, must), level + 1) end
@@ -126,7 +128,10 @@ end
 --- An object that asks servers of its own, in its own way, and remembers.
 function M.resolver(given)
   local made, why, code = make(given, 2)
-  return made, why, code
+  if not made then return nil, why, code end
+  local seconds = made.o.idle_timeout or IDLE
+  made.kept = seconds > 0 and kept.new(seconds) or nil
+  return made
 end
 
 local default
@@ -168,7 +173,7 @@ local function settings_of(self, o)
   if s.search == true then s.search = system.search end
   s.dnssec = s.dnssec and s.edns
   s.deadline = core.now() + s.timeout
-  s.context = function() return context_of(self) end
+  s.context, s.kept = function() return context_of(self) end, self.kept
   s.cache = o.cache ~= false and s.recursion and self.cache or nil
   s.max_ttl = self.o.max_ttl or LONGEST_TTL
   return s
@@ -340,9 +345,10 @@ function M.exchange(name, kind, given)
   return exchange(asked)
 end
 
---- Forgets all answers.
+--- Forgets all answers, and closes what is idle.
 function resolver:flush()
   args.method(self, resolver, "flush", 2)
+  if self.kept then self.kept:clear() end
   if self.cache then self.cache = caches.new(self.o.cache) end
   return self
 end

@@ -54,7 +54,7 @@ local client_options <const> = args.with(args.without(args.tcp_connect, "timeout
 
 -- What a URL asks for, as dial and the handshake want it.
 local function target_of(text)
-  local parts, why, code = url.parse(text)
+  local parts, why, code = require "neap.http.client.target".parts(text)
   if not parts then return nil, why, code end
   local secure = SECURE[parts.scheme]
   if secure == nil then return nil, "url: neither ws nor wss", "EPROTONOSUPPORT" end
@@ -90,8 +90,18 @@ local function context_of(o, level)
   return context, why, code
 end
 
+-- As neap.http has it: all that TLS is told in one table, or a context.
+local function take_tls(o, given, level)
+  local said = require "neap.http.client.settings".check_tls(given, "tls", level + 1)
+  if not said then return end
+  if o.context or o.servername or next(o.tls) then
+    error("option 'tls' must be alone: it has what the others of TLS say", level + 1)
+  end
+  o.context, o.servername, o.tls = said.context, said.servername, said.options or {}
+end
+
 local function client_settings(given, level)
-  local rest, out = apart(given, 2, level + 1, "protocols", "headers", "compress", "proxy")
+  local rest, out = apart(given, 2, level + 1, "protocols", "headers", "compress", "proxy", "tls")
   local tls = tls_options()
   local o = args.check(rest, args.with(client_options, tls), 2, level + 1)
   wants("protocols", out.protocols, level + 1, "a string or a list of strings", "string", "table")
@@ -101,6 +111,7 @@ local function client_settings(given, level)
   o.headers, o.proxy = headers_of(out.headers, level + 1), out.proxy
   o.tcp = args.pick(o, args.without(args.tcp_connect, "timeout"))
   o.tls = args.pick(o, tls)
+  take_tls(o, out.tls, level + 1)
   if o.context and next(o.tls) then error("option 'context' must be alone: it has what the others say", level + 1) end
   if not o.tls.alpn then o.tls.alpn = { "http/1.1" } end
   return o

@@ -57,7 +57,8 @@ static void visit_put(lua_State *L, void *of, struct http_wanted w,
 }
 
 /* The headers at an index, and the two arguments after it: framing (a length,
- * "chunked", or nil) and what Connection says. */
+ * "chunked", or nil) and what Connection says; "": nothing, and the headers'
+ * own is left out. */
 static void put_fields(lua_State *L, struct head_writer *w, int at) {
   size_t n;
   const char *connection = luaL_optlstring(L, at + 2, NULL, &n);
@@ -66,7 +67,7 @@ static void put_fields(lua_State *L, struct head_writer *w, int at) {
   w->framed = !lua_isnoneornil(L, at + 1) || connection != NULL;
   if (!lua_isnoneornil(L, at))
     headers_visit(L, at, visit_put, w);
-  if (connection != NULL)
+  if (connection != NULL && n > 0)
     put_known(L, w->scratch, "Connection", connection, n);
   if (lua_isinteger(L, at + 1)) {
     lua_Integer length = lua_tointeger(L, at + 1);

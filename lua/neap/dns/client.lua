@@ -21,7 +21,7 @@ local function exchange(server, asked, o)
   local deadline = math.min(core.now() + o.try_timeout, o.deadline)
   local scheme = scheme_of(server, o)
   local query = queries.new(asked, setmetatable({ pad = scheme == "tls" or scheme == "https" }, { __index = o }))
-  local bytes, why, code, strangers = transport[scheme](server, query, deadline, o.context)
+  local bytes, why, code, strangers = transport[scheme](server, query, deadline, o.context, o.kept)
   if bytes and scheme == "udp" and messages.header(bytes).tc then
     deadline = math.min(core.now() + o.try_timeout, o.deadline)
     bytes, why, code, strangers = transport.tcp(server, query, deadline)

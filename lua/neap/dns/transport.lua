@@ -2,6 +2,7 @@
 --- The ways of a query to a server and of an answer back. Each returns the
 -- bytes of the answer; or nil, why, code, how many messages were no answer.
 local core <const> = require "neap.core"
+local keeping <const> = require "neap.dns.kept"
 local queries <const> = require "neap.dns.query"
 local tcp <const> = require "neap.tcp"
 local udp <const> = require "neap.udp"
@@ -57,16 +58,34 @@ function M.tcp(server, query, deadline)
   return over_stream(conn, query, deadline)
 end
 
+-- Over a connection that is put back if that went well, else closed.
+local function over_kept(conn, server, query, deadline, kept)
+  local guard <close> = setmetatable({ conn = conn }, keeping.guard)
+  local bytes, why, code, strangers = over_stream(conn, query, deadline)
+  if bytes and kept then
+    guard.conn = nil
+    kept:put(server, conn)
+  end
+  return bytes, why, code, strangers
+end
+
 --- By TLS (RFC 7858): the certificate is verified, for the server's name or
--- else its address. context() is asked for when it is needed.
-function M.tls(server, query, deadline, context)
+-- else its address. context() is asked for when it is needed. With what `kept`
+-- has of earlier queries: that may have ended meanwhile.
+function M.tls(server, query, deadline, context, kept)
+  local idle = kept and kept:take(server)
+  if idle then
+    local bytes, why, code, strangers = over_kept(idle, server, query, deadline, kept)
+    if bytes or code == "ETIMEDOUT" then return bytes, why, code, strangers end
+  end
   local made, why, code = context()
   if not made then return nil, why, code, 0 end
-  local conn <close>, failed, because = require "neap.tls".connect(server.ip, server.port, {
+  local conn
+  conn, why, code = require "neap.tls".connect(server.ip, server.port, {
     context = made, servername = server.name, timeout = left(deadline),
   })
-  if not conn then return nil, failed, because, 0 end
-  return over_stream(conn, query, deadline)
+  if not conn then return nil, why, code, 0 end
+  return over_kept(conn, server, query, deadline, kept)
 end
 
 local MESSAGE <const> = "application/dns-message"
@@ -82,18 +101,37 @@ local function message_in(response)
   return response:text()
 end
 
---- By HTTPS (RFC 8484), a connection for each query. What is behind `#` in the
--- server's URL is the address of its host.
-function M.https(server, query, deadline, context)
-  local made, why, code = context()
-  if not made then return nil, why, code, 0 end
+-- A client for a server. What is behind `#` in its URL is the address of its
+-- host.
+local function client_of(server, context, seconds)
   local address = server.text:match "#(.+)$"
   local host = server.text:match "^https://%[?([^/?#%]]+)"
   host = address and host:gsub(":%d+$", "")
-  local response <close>, failed, because = require "neap.http.client".post(server.text:match "^[^#]*", {
-    body = query.bytes, headers = { ["Content-Type"] = MESSAGE, Accept = MESSAGE }, tls = made, follow = false,
-    timeout = left(deadline), maxbody = LONGEST, resolve = host and { [host] = address },
-  })
+  return require "neap.http.client".client {
+    tls = context, resolve = host and { [host] = address }, idle_timeout = seconds, max_idle = seconds and 4 or 0,
+    headers = { ["Content-Type"] = MESSAGE, Accept = MESSAGE }, follow = false, maxbody = LONGEST,
+  }
+end
+
+-- How the end of a connection looks that was kept.
+local ENDED <const> = { EPROTO = true, ECONNRESET = true, EPIPE = true, ETLS = true }
+
+local function post(client, server, query, deadline)
+  local text = server.text:match "^[^#]*"
+  local idle = client:connections().idle > 0
+  local response, why, code = client:post(text, { body = query.bytes, timeout = left(deadline) })
+  if response or not idle or not ENDED[code] then return response, why, code end
+  client:closeidle()
+  return client:post(text, { body = query.bytes, timeout = left(deadline) })
+end
+
+--- By HTTPS (RFC 8484), with what `kept` has of earlier queries.
+function M.https(server, query, deadline, context, kept)
+  local made, why, code = context()
+  if not made then return nil, why, code, 0 end
+  local client = kept and kept:client(server, function(seconds) return client_of(server, made, seconds) end)
+    or client_of(server, made)
+  local response <close>, failed, because = post(client, server, query, deadline)
   if not response then return nil, failed, because, 0 end
   local bytes
   bytes, why, code = message_in(response)

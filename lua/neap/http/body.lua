@@ -225,26 +225,32 @@ end
 
 --- An iterator over its lines, without their ends; raises on a failure.
 function methods:lines()
-  local kept, at, seen = "", 1, 1 -- from `at` on it is not given, from `seen` on not looked at
+  local parts, data, at = {}, "", 1 -- of a line that has not ended; what came last, and where the next begins in it
+  local function whole(last)
+    local line = last
+    if parts[1] then
+      parts[#parts + 1] = last
+      line, parts = table.concat(parts), {}
+    end
+    return line
+  end
   return function()
     while true do
-      local stop = kept:find("\n", seen, true)
+      local stop = data:find("\n", at, true)
       if stop then
-        local line = kept:sub(at, kept:byte(stop - 1) == 0x0d and stop > at and stop - 2 or stop - 1)
-        at, seen = stop + 1, stop + 1
-        return line
+        local line = whole(data:sub(at, stop - 1))
+        at = stop + 1
+        return line:byte(-1) == 0x0d and line:sub(1, -2) or line
       end
-      local data, why, code = self:receive()
-      if data then
-        seen = #kept - at + 2
-        kept, at = kept:sub(at) .. data, 1
-      elseif code ~= "EOF" then
-        error(why, 2)
-      else
-        local line = kept:sub(at)
-        kept, at, seen = "", 1, 1
-        if line ~= "" then return line end
-        return nil
+      if at <= #data then parts[#parts + 1] = data:sub(at) end
+      local why, code
+      data, why, code = self:receive()
+      at = 1
+      if not data then
+        data = ""
+        if code ~= "EOF" then error(why, 2) end
+        local line = whole ""
+        return line ~= "" and line or nil
       end
     end
   end

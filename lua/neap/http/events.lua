@@ -8,12 +8,12 @@ local sse <const> = require "neap.http.sse"
 
 local M = {}
 
-local RETRY <const>, LONGEST <const> = 3, 60 -- seconds
+local RETRY <const>, SHORTEST <const>, LONGEST <const> = 3, 0.1, 60 -- seconds
 local TIMEOUT <const> = 30
 
 local own_options <const> = {
-  last_id = "string", retry = "seconds", attempts = "natural", idle_timeout = "seconds", max_event = "count",
-  client = "fd",
+  last_id = "string", retry = "seconds", min_retry = "seconds", max_retry = "seconds", attempts = "natural",
+  idle_timeout = "seconds", max_event = "count", client = "fd",
 }
 
 local events <const> = { __name = "neap.http.events" }
@@ -70,8 +70,7 @@ end
 
 -- How long to wait before the next try.
 local function pause(self)
-  local seconds = self.retry * 2 ^ math.min(self.failures, 16)
-  return math.min(seconds, math.max(LONGEST, self.retry))
+  return math.min(self.retry * 2 ^ math.min(self.failures, 16), self.max_retry)
 end
 
 -- Makes the connection, as often as it takes. True, or nil, message, code.
@@ -106,7 +105,9 @@ local function fill(self)
   end
   self.failures = 0
   self.last_id = self.parser.last_id
-  if self.parser.retry then self.retry = self.parser.retry / 1000 end
+  if self.parser.retry then
+    self.retry = math.max(self.min_retry, math.min(self.parser.retry / 1000, self.max_retry))
+  end
   self.queue, self.at = list, 1
   return true
 end
@@ -161,10 +162,15 @@ function M.events(url, given)
   if own.client ~= nil and getmetatable(own.client) ~= clients.class then
     error("option 'client' must be what http.client makes", 2)
   end
+  local retry, shortest = own.retry or RETRY, own.min_retry or math.min(SHORTEST, own.max_retry or SHORTEST)
+  local longest = own.max_retry or math.max(LONGEST, retry, shortest)
+  if longest < shortest then error("option 'max_retry' must not be less than 'min_retry'", 2) end
+  if own.retry and longest < retry then error("option 'max_retry' must not be less than 'retry'", 2) end
   if own.last_id and own.last_id:find "[\0\r\n]" then error("option 'last_id' holds a line end or a NUL", 2) end
   args.blame(2, clients.check, request, own.client ~= nil)
   local self = setmetatable({
-    url = url, request = request, client = own.client, last_id = own.last_id or "", retry = own.retry or RETRY,
+    url = url, request = request, client = own.client, last_id = own.last_id or "",
+    retry = math.min(retry, longest), min_retry = shortest, max_retry = longest,
     attempts = own.attempts or math.huge, idle_timeout = own.idle_timeout, max_event = own.max_event,
     failures = 0, queue = {}, at = 1,
   }, events)

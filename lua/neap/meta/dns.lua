@@ -73,6 +73,7 @@
 ---@field rotate? boolean
 ---@field tls? table options of tls.context, or what it makes
 ---@field resolv_conf? string a path
+---@field idle_timeout? number seconds that connections are kept
 
 ---@class neap.dns.server_options
 ---@field host? string "127.0.0.1" unless given

@@ -105,6 +105,8 @@ function headers:remove(name) end
 ---@field client? neap.http.client
 ---@field last_id? string
 ---@field retry? number seconds, 3 if absent
+---@field min_retry? number seconds, 0.1 if absent
+---@field max_retry? number seconds, 60 if absent
 ---@field attempts? integer
 ---@field idle_timeout? number seconds
 ---@field max_event? integer bytes, 1 MiB if absent

@@ -7,8 +7,8 @@
 ---What many connections share; tls.context makes it.
 
 ---@class neap.tls.context_options
----@field cert? string|string[] PEM text or a path: the certificate, then its chain
----@field key? string|string[] PEM text or a path
+---@field cert? string|userdata|(string|userdata)[] PEM text or a path: the certificate, then its chain; or neap.x509's
+---@field key? string|userdata|(string|userdata)[] PEM text or a path; or neap.x509's
 ---@field pkcs12? string|string[] a path or bytes: certificate, key and chain
 ---@field passphrase? string|fun(number: integer, path: string?): string?, string?, string?
 ---@field ca? string PEM text, a file or a directory; the system's list if absent

@@ -31,6 +31,7 @@
 ---@field proxy? string|boolean
 ---@field no_proxy? string
 ---@field unix? string a path
+---@field tls? neap.tls.context|neap.tls.connect_options a context, or the options of TLS in one table
 ---@field [string] any
 
 ---@class neap.websocket.accept_options: neap.websocket.options

@@ -40,12 +40,31 @@ local function check_lists(o, level)
   end
 end
 
+local CLASSES <const> = { cert = "neap.certificate", key = "neap.key" }
+
+-- What neap.x509 has read or made stands for its text.
+local function take_objects(o)
+  for option, class in pairs(CLASSES) do
+    local texts
+    for i, value in ipairs(files.list(o[option])) do
+      local meta <const> = type(value) == "userdata" and debug.getmetatable(value)
+      if meta and meta.__name == class then
+        texts = texts or table.move(files.list(o[option]), 1, #files.list(o[option]), 1, {})
+        texts[i] = value:pem()
+      end
+    end
+    o[option] = texts or o[option]
+  end
+end
+
 local function check_files(o, level)
+  take_objects(o)
   for _, name in ipairs { "cert", "key", "pkcs12", "crl" } do
     local given <const> = files.list(o[name])
     for i = 1, #given do
       if type(given[i]) ~= "string" then
-        error(("option '%s' must be a string or a list of strings"):format(name), level + 1)
+        local what <const> = CLASSES[name] and ", or of what neap.x509 has" or ""
+        error(("option '%s' must be a string or a list of strings%s"):format(name, what), level + 1)
       end
     end
     if type(o[name]) == "table" and #given == 0 then error(("option '%s' is an empty list"):format(name), level + 1) end

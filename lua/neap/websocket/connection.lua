@@ -29,6 +29,7 @@ local MAXMESSAGE <const>, CLOSE_TIMEOUT <const> = 16 << 20, 5
 local LINGER <const>, LINGER_MOST <const> = 1, 1 << 20 -- seconds, bytes: after both have said goodbye
 local BRIEF <const> = 1 -- seconds for the goodbye of who is in a hurry
 local LATE_MOST <const> = 64 -- times that bytes are taken after the deadline, since they are here
+local KEPT_MORE <const> = 64 -- bytes that a message which is kept counts for, besides its own
 
 local ws <const> = { __name = "neap.ws" }
 ws.__index = ws
@@ -91,7 +92,9 @@ local end_meta <const> = {
   __close = function(guard)
     local self <const> = guard.of
     if self.stream:isopen() then self.stream:settimeout(0):close() end
+    writer.over(self, "closed", "ECLOSED", ABNORMAL) -- unless it is known better
     if self.ended then self.ended:set() end
+    if self.kept then self.kept.news:set() end
   end,
 }
 
@@ -166,17 +169,56 @@ local function next_message(self, deadline)
   end
 end
 
+-- ---- what comes while a task closes, for others ----
+
+-- As much as one message may have; nothing follows what was left out.
+local function keep(self, data, kind)
+  local kept <const> = self.kept
+  kept.size = kept.size + #data + KEPT_MORE
+  if kept.size > self.wire.maxmessage + KEPT_MORE then return end
+  kept.last = kept.last + 1
+  kept[kept.last] = { data, kind }
+  kept.news:set()
+end
+
+local kept_meta <const> = { __close = function(kept) kept.waited = false end }
+
+-- Until the task that closes has received something, or all is over.
+local function await_kept(self)
+  local kept <close> = self.kept
+  kept.waited = true
+  kept.news:clear()
+  return kept.news:wait(self.timeout or nil)
+end
+
+local function kept_message(self)
+  local kept <const> = self.kept
+  if kept.waited then return nil, "receive: another task is receiving", "EBUSY" end
+  if not kept[kept.first] and not self.why and not await_kept(self) then
+    return nil, "receive: timed out", "ETIMEDOUT"
+  end
+  local message <const> = kept[kept.first]
+  if not message then return nil, self.why, self.code end
+  kept[kept.first] = nil
+  kept.first = kept.first + 1
+  return message[1], message[2]
+end
+
+-- A message that is not to be had in the usual way.
+local function otherwise(self)
+  if self.kept then return kept_message(self) end
+  if self.why then return nil, self.why, self.code end
+  if self.said_goodbye then return nil, "closed", "ECLOSED" end
+  return nil, "receive: another task is receiving", "EBUSY"
+end
+
 local reader_meta <const> = { __close = function(reader) reader.of.reading = false end }
 
 --- The next message and its kind; after the end nil, message, code: "EOF" if
 -- the peer closed it.
 function ws:receive()
   if getmetatable(self) ~= ws then args.method(self, ws, "receive", 2) end
-  if self.why then return nil, self.why, self.code end
-  if self.reading then
-    if self.said_goodbye then return nil, "closed", "ECLOSED" end
-    return nil, "receive: another task is receiving", "EBUSY"
-  end
+  if self.why or self.reading then return otherwise(self) end
   local held <close> = self.reader
   self.reading = true
   return next_message(self, self.timeout and now() + self.timeout or nil)
@@ -209,7 +251,8 @@ local function check_close(code, reason)
   if utf8_state(reason) ~= 0 then error("bad argument #2 (no UTF-8)", 3) end
 end
 
--- Waits for the peer's close frame, which another task may be receiving.
+-- Waits for the peer's close frame, which another task may be receiving. What
+-- comes before it is kept for who asks.
 local function await_goodbye(self, deadline)
   if self.reading then
     self.ended = self.ended or sync.event()
@@ -218,7 +261,12 @@ local function await_goodbye(self, deadline)
   end
   local held <close> = self.reader
   self.reading = true
-  repeat until not next_message(self, deadline) or now() >= deadline
+  self.kept = setmetatable({ first = 1, last = 0, size = 0, waited = false, news = sync.event() }, kept_meta)
+  local data, kind
+  repeat
+    data, kind = next_message(self, deadline)
+    if data then keep(self, data, kind) end
+  until not data or now() >= deadline
 end
 
 local function close(self, code, reason, seconds)
@@ -300,7 +348,7 @@ end
 -- extensions =, deflate = }.
 function M.new(stream, role, agreed, o)
   local self = setmetatable({
-    stream = stream, role = role, open = true, reading = false,
+    stream = stream, role = role, open = true, reading = false, kept = false,
     timeout = o.timeout or false, why = false, close_timeout = o.close_timeout or CLOSE_TIMEOUT,
     protocol = agreed.protocol, extensions = agreed.extensions,
     wire = protocol.new { role = role, maxmessage = o.maxmessage or MAXMESSAGE, deflate = agreed.deflate },

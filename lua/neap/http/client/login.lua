@@ -4,6 +4,8 @@ local auth <const> = require "neap.http.auth"
 
 local M = {}
 
+local MOST <const> = 128 -- challenges that a client remembers
+
 -- User and password for a target: what was said for the origin that was asked
 -- first, and those of the URL itself.
 local function credentials(state, o)
@@ -65,6 +67,16 @@ local function answer_proxy(state, response)
   return true
 end
 
+-- A server may be asked for by ever other names: what is too much is forgotten,
+-- and costs a question more.
+local function remember(client, where, challenge)
+  if not client.logins[where] then
+    client.nlogins = (client.nlogins or 0) + 1
+    if client.nlogins > MOST then client.logins, client.nlogins = {}, 1 end
+  end
+  client.logins[where] = { challenge = challenge, count = 0 }
+end
+
 --- Can a 401 or a 407 be answered? True, if the request is to be sent once more;
 -- false; or nil, message, code.
 function M.answer(client, state, response, o)
@@ -80,7 +92,7 @@ function M.answer(client, state, response, o)
   local stale = (challenge.params.stale or ""):lower() == "true"
   if state.tried and (not stale or state.tried > 2) then return false end
   state.tried = (state.tried or 0) + 1
-  client.logins[place(state, user)] = { challenge = challenge, count = 0 }
+  remember(client, place(state, user), challenge)
   return true
 end
 

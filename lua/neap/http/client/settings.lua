@@ -18,7 +18,9 @@ M.client_only = {
 }
 local tcp_options <const> = args.without(args.without(args.tcp_connect, "timeout"), "maxread")
 
-local function check_tls(given, name, level)
+--- What the option `name` says: { context =, options =, servername = }, or nil.
+-- A context, or a table of its options and perhaps a servername.
+function M.check_tls(given, name, level)
   if given == nil then return nil end
   local tls = require "neap.tls"
   if tls.iscontext(given) then return { context = given } end
@@ -64,7 +66,7 @@ function M.check(given, level)
   check_resolve(o.resolve, level + 1)
   local self = {
     resolve = o.resolve, tcp = args.check(o.tcp, tcp_options, 1, level + 1),
-    tls = check_tls(o.tls, "tls", level + 1), proxy_tls = check_tls(o.proxy_tls, "proxy_tls", level + 1),
+    tls = M.check_tls(o.tls, "tls", level + 1), proxy_tls = M.check_tls(o.proxy_tls, "proxy_tls", level + 1),
     cookies = check_jar(o.cookies, level + 1),
     limits = {
       max_per_host = o.max_per_host or 16, max_connections = o.max_connections or 256, max_idle = o.max_idle or 64,

@@ -6,6 +6,7 @@ local url <const> = require "neap.url"
 local M = {}
 
 local SECURE <const> = { http = false, https = true }
+local KNOWN <const> = { http = true, https = true, ws = true, wss = true }
 
 local function without_secrets(parts)
   local shown = setmetatable({}, getmetatable(parts))
@@ -33,9 +34,25 @@ local function of_parts(parts)
   }
 end
 
---- Of a URL as a program writes it: strict. `query`: parameters to be added.
-function M.parse(text, query)
+--- The parts of a URL as a program writes it. Whom it leads to is read strictly;
+-- what stands behind that, as browsers do where it is no URL by RFC 3986, as in
+-- "?a[]=1", but for blanks, backslashes and control characters.
+function M.parts(text)
   local parts, why, code = url.parse(text)
+  if parts then return parts end
+  local front, behind = text:match "^(%a[%w+.-]*://[^/?#\\]*)([/?#].*)$"
+  if not front or not KNOWN[front:lower():match "^[^:]*"] then return nil, why, code end
+  if behind:find "[%c \\\x7f]" or not utf8.len(behind) then return nil, why, code end
+  local rest = url.parse("http://h" .. behind, { mode = "browser" })
+  parts = rest and url.parse(front)
+  if not parts then return nil, why, code end
+  parts.path, parts.query, parts.fragment = rest.path, rest.query, rest.fragment
+  return parts
+end
+
+--- Of a URL as a program writes it. `query`: parameters to be added.
+function M.parse(text, query)
+  local parts, why, code = M.parts(text)
   if not parts then return nil, why, code end
   if query then
     local more = url.buildquery(query)

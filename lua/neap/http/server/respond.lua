@@ -137,8 +137,8 @@ local function make_head(conn, request, status, body, kind, headers, trailers)
     shown = nil
   end
   local connection = connection_of(conn, request)
-  -- Without framing and Connection the handler's own would be written.
-  if not shown and not connection then connection = "keep-alive" end
+  -- Without both the handler's own framing would be written.
+  if not shown and not connection then connection = "" end
   local head = build(status, headers, shown, connection)
   if (kind == "string" and body ~= "" or kind == "file") and not silent and field(headers, "content-type") == nil then
     local said <const> = kind == "file" and require "neap.http.mime".type(body.path) or "text/plain; charset=utf-8"
