@@ -366,7 +366,7 @@ int luaopen_neap_core(lua_State *L) {
     neap_open_listener,   neap_open_resolve,   neap_open_signal,
     neap_open_interfaces, neap_open_session,   neap_open_over,
     neap_open_relay,      neap_open_random,    neap_open_file,
-    neap_open_openfile,
+    neap_open_openfile,   neap_open_codec,
   };
   static const luaL_Reg functions[] = {
     {"attach",        l_attach       },

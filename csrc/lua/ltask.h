@@ -251,6 +251,7 @@ void neap_open_listener(lua_State *L);
 void neap_open_connect(lua_State *L);
 void neap_open_session(lua_State *L);
 void neap_open_over(lua_State *L);
+void neap_open_codec(lua_State *L);
 void neap_open_relay(lua_State *L);
 void neap_open_sctp(lua_State *L);
 void neap_open_file(lua_State *L);

@@ -51,7 +51,7 @@ static int feed_trailers(lua_State *L, struct decoder *d, const char *p,
   struct lhead *t = &d->trailers;
   struct http_field rows[LHEAD_ROWS];
   const char *base;
-  int done = lhead_feed(L, t, rows, p, n, &base, used);
+  int done = lhead_feed(L, 1, t, rows, p, n, &base, used);
   if (done > 0)
     done = check_trailers(&t->head);
   if (done <= 0)

@@ -6,10 +6,14 @@
 
 #include "http/accept.h"
 #include "http/frame.h"
+#include "lua/codec.h"
 
-/* A side that receives. Its user value is the block of a payload that is not
- * whole. */
+enum { ROOM = 4096 }; /* a payload up to here is copied, not kept */
+
+/* A side that receives, also as a codec. Its user value is the block of a
+ * payload that is not whole. */
 struct deframer {
+  struct codec codec;
   struct ws_rules rules;
   struct ws_header header;
   struct utf8 text;
@@ -21,6 +25,9 @@ struct deframer {
   int failed;
 };
 
+static int deframer_decode(lua_State *L, const char *bytes, size_t n,
+                           size_t *used);
+
 /* deframer(masked, most, [rsv]): of a server frames are masked; a message has
  * `most` bytes; rsv: the bits that extensions use (4 is RSV1). */
 int lhttp_deframer(lua_State *L) {
@@ -29,16 +36,21 @@ int lhttp_deframer(lua_State *L) {
   luaL_argcheck(L, most > 0, 2, "must be positive");
   luaL_argcheck(L, rsv >= 0 && rsv <= 7, 3, "must be from 0 to 7");
   d = lhttp_new(L, UP_DEFRAMER, sizeof *d, 1);
+  d->codec = (struct codec){.magic = CODEC_MAGIC,
+                            .version = CODEC_VERSION,
+                            .size = sizeof d->codec,
+                            .decode = deframer_decode};
   d->rules.masked = lua_toboolean(L, 1);
   d->rules.most = (uint64_t)most;
   d->rules.rsv = (uint8_t)rsv;
   return 1;
 }
 
-static int fail(lua_State *L, struct deframer *d, int code, const char *why) {
+static int fail(lua_State *L, int at, struct deframer *d, int code,
+                const char *why) {
   d->failed = code;
   d->rules.why = why;
-  block_free(L, 1, &d->payload);
+  block_free(L, at, &d->payload);
   return lhttp_fail(L, "bad WebSocket frame", why, -code);
 }
 
@@ -86,61 +98,60 @@ static int check(struct deframer *d, const char *p, size_t n, bool last) {
 }
 
 /* The frame is whole, and its payload is here. */
-static int give(lua_State *L, struct deframer *d, const char *p, size_t n,
-                size_t next) {
+static int give(lua_State *L, int at, struct deframer *d, const char *p,
+                size_t n, size_t next) {
   const char *why;
   int code;
   d->within = false;
   if (d->header.opcode == WS_CLOSE && (code = ws_close(p, n, &why)) < 0)
-    return fail(L, d, code, why);
+    return fail(L, at, d, code, why);
   lua_pushinteger(L, d->header.opcode);
   lua_pushlstring(L, p, n);
   lua_pushboolean(L, d->header.fin);
   lua_pushinteger(L, (lua_Integer)next);
   lua_pushinteger(L, d->header.rsv);
-  block_free(L, 1, &d->payload);
+  block_free(L, at, &d->payload);
   return 5;
 }
 
-/* The whole payload is in the argument. */
-static int at_once(lua_State *L, struct deframer *d, const char *p,
+/* All of the payload, which is no longer than the room, is in the bytes. */
+static int at_once(lua_State *L, int at, struct deframer *d, const char *p,
                    size_t next) {
   size_t n = (size_t)d->header.length;
+  char room[ROOM];
   int code;
-  if (d->header.masked && n > 0) {
-    struct scratch *s = scratch_begin(L, n);
-    ws_mask(s->data, p, n, d->header.key, 0);
-    p = s->data;
-  }
-  code = check(d, p, n, true);
+  if (d->header.masked)
+    ws_mask(room, p, n, d->header.key, 0);
+  else
+    memcpy(room, p, n);
+  code = check(d, room, n, true);
   if (code < 0)
-    return fail(L, d, code, "the text is not UTF-8");
-  return give(L, d, p, n, next);
+    return fail(L, at, d, code, "the text is not UTF-8");
+  return give(L, at, d, room, n, next);
 }
 
 /* Keeps a part of the payload; true at its end. */
-static int keep(lua_State *L, struct deframer *d, const char *p, size_t n) {
-  uint64_t at = d->payload.n;
-  char *here;
-  block_append(L, 1, &d->payload, p, n);
-  here = d->payload.data + at;
+static int keep(lua_State *L, int at, struct deframer *d, const char *p,
+                size_t n) {
+  uint64_t before = d->payload.n;
+  char *here = block_extend(L, at, &d->payload, n);
   if (d->header.masked && n > 0)
-    ws_mask(here, here, n, d->header.key, at);
-  return check(d, here, n, at + n == d->header.length);
+    ws_mask(here, p, n, d->header.key, before);
+  else if (n > 0)
+    memcpy(here, p, n);
+  return check(d, here, n, before + n == d->header.length);
 }
 
-/* deframer:feed(bytes, [from]) -> opcode, payload, fin, position after the
- * frame, rsv; false if there must be more (the bytes are kept); or a failure,
- * whose fourth value is the code to close with. */
-static int deframer_feed(lua_State *L) {
-  struct deframer *d = lhttp_self(L, UP_DEFRAMER, "neap.deframer");
-  size_t n, from, used = 0, rest;
-  const char *p = lhttp_bytes(L, &n, &from);
+/* Takes a frame from a string that is on the stack, whose byte `from` is the
+ * first of n: pushes what deframer:feed returns. */
+static int feed(lua_State *L, int at, const char *p, size_t n, size_t from) {
+  struct deframer *d = lua_touserdata(L, at);
+  size_t used = 0, rest;
   int done = d->failed;
   if (done == 0)
     done = d->within ? HTTP_DONE : header(d, p, n, &used);
   if (done < 0)
-    return fail(L, d, done, d->rules.why);
+    return fail(L, at, d, done, d->rules.why);
   if (done == HTTP_DONE) {
     if (!d->within)
       begin(d);
@@ -148,17 +159,54 @@ static int deframer_feed(lua_State *L) {
     n -= used;
     from += used;
     rest = (size_t)(d->header.length - d->payload.n);
-    if (d->payload.n == 0 && n >= rest)
-      return at_once(L, d, p, from + rest);
+    if (d->payload.n == 0 && n >= rest && rest <= ROOM)
+      return at_once(L, at, d, p, from + rest);
     used = n < rest ? n : rest;
-    done = keep(L, d, p, used);
+    done = keep(L, at, d, p, used);
     if (done < 0)
-      return fail(L, d, done, "the text is not UTF-8");
+      return fail(L, at, d, done, "the text is not UTF-8");
     if (used == rest)
-      return give(L, d, d->payload.data, d->payload.n, from + used);
+      return give(L, at, d, d->payload.data, d->payload.n, from + used);
   }
   lua_pushboolean(L, 0);
   return 1;
+}
+
+/* deframer:feed(bytes, [from]) -> opcode, payload, fin, position after the
+ * frame, rsv; false if there must be more (the bytes are kept); or a failure,
+ * whose fourth value is the code to close with. */
+static int deframer_feed(lua_State *L) {
+  size_t n, from;
+  const char *p;
+  lhttp_self(L, UP_DEFRAMER, "neap.deframer");
+  p = lhttp_bytes(L, &n, &from);
+  return feed(L, 1, p, n, from);
+}
+
+/* Is a short frame all there? Nothing of Lua's is made of it before all of it
+ * was copied, so that it can be taken where it lies. */
+static bool is_short(const struct deframer *d, const char *bytes, size_t n) {
+  struct ws_rules rules = d->rules;
+  struct ws_header h;
+  return !d->within && d->nhead == 0 && d->failed == 0 &&
+         ws_header(&rules, bytes, n, &h) == HTTP_DONE && h.length <= ROOM &&
+         h.length <= n - h.size;
+}
+
+/* decode(stream, deframer) -> as feed, but the number of bytes that are left
+ * instead of the position. */
+static int deframer_decode(lua_State *L, const char *bytes, size_t n,
+                           size_t *used) {
+  int results;
+  if (!is_short(lua_touserdata(L, CODEC_AT), bytes, n))
+    bytes = lua_pushlstring(L, bytes, n);
+  results = feed(L, CODEC_AT, bytes, n, 0);
+  if (results == 5) {
+    *used = (size_t)lua_tointeger(L, -2);
+    lua_pushinteger(L, (lua_Integer)(n - *used));
+    lua_replace(L, -3);
+  }
+  return results;
 }
 
 const luaL_Reg deframer_methods[] = {
@@ -196,6 +244,56 @@ int lhttp_frame(lua_State *L) {
     memcpy(s->data + size, payload, n);
   s->n += n;
   scratch_push(L, s);
+  return 1;
+}
+
+/* ---- frames as a codec ---- */
+
+struct frames {
+  struct codec codec;
+  char room[WS_HEADER_MAX + ROOM];
+};
+
+/* A payload that is not text is none that a text frame takes. */
+static bool is_sendable(lua_Integer opcode, const char *payload, size_t n) {
+  struct utf8 u = {0};
+  return opcode == WS_BINARY ||
+         (opcode == WS_TEXT && utf8_feed(&u, payload, n) && utf8_whole(&u));
+}
+
+/* encode(stream, frames, opcode, payload, [key]): of a whole message that is
+ * not long, or needs no mask. */
+static int frames_encode(lua_State *L, struct iovec blocks[CODEC_BLOCKS]) {
+  struct frames *f = lua_touserdata(L, CODEC_AT);
+  lua_Integer opcode = lua_tointeger(L, CODEC_AT + 1);
+  size_t n, nkey = 0, size;
+  const char *payload = luaL_checklstring(L, CODEC_AT + 2, &n);
+  const char *key = luaL_optlstring(L, CODEC_AT + 3, NULL, &nkey);
+  struct ws_header h = {.length = n, .fin = true, .masked = key != NULL};
+  if ((key != NULL && (nkey != 4 || n > ROOM)) ||
+      !is_sendable(opcode, payload, n))
+    return 0;
+  h.opcode = (uint8_t)opcode;
+  if (key != NULL)
+    memcpy(h.key, key, 4);
+  size = ws_header_put(f->room, &h);
+  if (key != NULL)
+    ws_mask(f->room + size, payload, n, h.key, 0);
+  else if (n <= ROOM)
+    memcpy(f->room + size, payload, n);
+  blocks[0] = (struct iovec){f->room, n <= ROOM ? size + n : size};
+  blocks[1] = (struct iovec){(char *)payload, n};
+  return n <= ROOM ? 1 : 2;
+}
+
+/* frames(): the codec of what frame makes of messages. */
+int lhttp_frames(lua_State *L) {
+  struct frames *f = lua_newuserdatauv(L, sizeof *f, 0);
+  memset(f, 0, sizeof *f);
+  f->codec = (struct codec){.magic = CODEC_MAGIC,
+                            .version = CODEC_VERSION,
+                            .size = sizeof f->codec,
+                            .encode = frames_encode};
   return 1;
 }
 

@@ -30,10 +30,15 @@ static void place(struct http_fields *f, char *memory, size_t rows,
   };
 }
 
-struct http_fields *headers_new(lua_State *L, size_t rows, size_t bytes) {
+struct http_fields *headers_make(lua_State *L, size_t rows, size_t bytes) {
   size_t size = rows * sizeof(struct http_field) + bytes;
   struct http_fields *f = lua_newuserdatauv(L, sizeof *f + size, 1);
   place(f, (char *)(f + 1), rows, bytes);
+  return f;
+}
+
+struct http_fields *headers_new(lua_State *L, size_t rows, size_t bytes) {
+  struct http_fields *f = headers_make(L, rows, bytes);
   lua_pushvalue(L, lua_upvalueindex(UP_HEADERS));
   lua_setmetatable(L, -2);
   return f;

@@ -95,8 +95,7 @@ void scratch_push(lua_State *L, struct scratch *s) {
   lua_pushlstring(L, s->data, s->n);
 }
 
-void block_append(lua_State *L, int object, struct block *b, const char *p,
-                  size_t n) {
+char *block_extend(lua_State *L, int object, struct block *b, size_t n) {
   if (n > b->room - b->n) {
     size_t room = b->n + n + b->n / 2 + 64;
     char *data = lua_newuserdatauv(L, room, 0);
@@ -106,9 +105,15 @@ void block_append(lua_State *L, int object, struct block *b, const char *p,
     b->data = data;
     b->room = room;
   }
-  if (n > 0)
-    memcpy(b->data + b->n, p, n);
   b->n += n;
+  return b->data + (b->n - n);
+}
+
+void block_append(lua_State *L, int object, struct block *b, const char *p,
+                  size_t n) {
+  char *to = block_extend(L, object, b, n);
+  if (n > 0)
+    memcpy(to, p, n);
 }
 
 void block_free(lua_State *L, int object, struct block *b) {
@@ -128,7 +133,7 @@ static int all_rows(lua_State *L, struct http_head *h, const char *base) {
   return http_head_parse(h, base, size);
 }
 
-int lhead_feed(lua_State *L, struct lhead *h,
+int lhead_feed(lua_State *L, int object, struct lhead *h,
                struct http_field rows[LHEAD_ROWS], const char *p, size_t n,
                const char **base, size_t *used) {
   struct http_head *head = &h->head;
@@ -138,11 +143,11 @@ int lhead_feed(lua_State *L, struct lhead *h,
     http_head_rewind(head, rows, LHEAD_ROWS);
     done = http_head_parse(head, p, n);
     if (done == HTTP_MORE)
-      block_append(L, 1, &h->pending, p, n);
+      block_append(L, object, &h->pending, p, n);
     *base = p;
   } else {
     size_t most = head->limits.head - before;
-    block_append(L, 1, &h->pending, p, n < most ? n : most);
+    block_append(L, object, &h->pending, p, n < most ? n : most);
     head->room = 0;
     done = http_head_parse(head, h->pending.data, h->pending.n);
     *base = h->pending.data;
@@ -162,12 +167,15 @@ int lhead_feed(lua_State *L, struct lhead *h,
 static const luaL_Reg functions[] = {
   {"accept_key", lhttp_accept    },
   {"answer",     lhttp_answer    },
+  {"answers",    lhttp_answers   },
   {"chunk",      lhttp_chunk     },
   {"date",       lhttp_date      },
   {"decoder",    lhttp_decoder   },
   {"deframer",   lhttp_deframer  },
   {"frame",      lhttp_frame     },
+  {"frames",     lhttp_frames    },
   {"headers",    lhttp_headers   },
+  {"heads",      lhttp_heads     },
   {"last_chunk", lhttp_last_chunk},
   {"parser",     lhttp_parser    },
   {"request",    lhttp_request   },
@@ -185,10 +193,6 @@ static const struct class {
   {"neap.decoder",  decoder_methods,  NULL        },
   {"neap.deframer", deframer_methods, NULL        },
 };
-
-/* From UP_METHOD on. */
-static const char *const constants[] = {"method",  "target", "version",
-                                        "headers", "GET",    "1.1"};
 
 /* Pushes all upvalues; the first is at `first`. */
 static void push_upvalues(lua_State *L, int first) {
@@ -231,8 +235,6 @@ int luaopen_neap_httpcore(lua_State *L) {
   push_names(L);
   memset(lua_newuserdatauv(L, sizeof(struct scratch), 1), 0,
          sizeof(struct scratch));
-  for (i = 0; i < UP_COUNT - UP_SCRATCH; i++)
-    lua_pushstring(L, constants[i]);
   for (i = 0; i < UP_NAMES - 1; i++)
     fill_class(L, first, i);
   luaL_newlibtable(L, functions);

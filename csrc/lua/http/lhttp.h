@@ -20,13 +20,7 @@ enum {
   UP_DEFRAMER,
   UP_NAMES,   /* a list: the usual names of fields, by their ids */
   UP_SCRATCH, /* struct scratch */
-  UP_METHOD,  /* keys that every request has, and usual values */
-  UP_TARGET,
-  UP_VERSION,
-  UP_FIELDS,
-  UP_GET,
-  UP_1_1,
-  UP_COUNT = UP_1_1,
+  UP_COUNT = UP_SCRATCH,
 };
 
 /* Argument 1, which must be of the class. */
@@ -69,6 +63,8 @@ struct block {
   size_t n, room;
 };
 
+/* Room for n more bytes, which count already. */
+char *block_extend(lua_State *L, int object, struct block *b, size_t n);
 void block_append(lua_State *L, int object, struct block *b, const char *p,
                   size_t n);
 void block_free(lua_State *L, int object, struct block *b);
@@ -83,14 +79,17 @@ struct lhead {
 /* Parses [p, p + n) after what is pending: HTTP_DONE, then the head's bytes
  * are at *base, *used of the new ones belong to it, and its fields are in
  * `rows` or, if those are too few, in a userdata that is pushed (else nil is
- * pushed). HTTP_MORE: all is kept. Or a failure. Argument 1 has the block. */
+ * pushed). HTTP_MORE: all is kept. Or a failure. The object at an index has
+ * the block. */
 enum { LHEAD_ROWS = 96 };
-int lhead_feed(lua_State *L, struct lhead *h,
+int lhead_feed(lua_State *L, int object, struct lhead *h,
                struct http_field rows[LHEAD_ROWS], const char *p, size_t n,
                const char **base, size_t *used);
 
-/* Pushes headers with room for this. */
+/* Pushes headers with room for this; headers_make leaves it to the caller to
+ * give them their class. */
 struct http_fields *headers_new(lua_State *L, size_t rows, size_t bytes);
+struct http_fields *headers_make(lua_State *L, size_t rows, size_t bytes);
 
 /* Calls `visit` with each field of the value at an index: headers, a table of
  * names and values (or lists of values), a list of pairs. Raises unless names
@@ -104,12 +103,15 @@ extern const luaL_Reg parser_methods[], decoder_methods[], deframer_methods[];
 
 int lhttp_headers(lua_State *L);
 int lhttp_parser(lua_State *L);
+int lhttp_heads(lua_State *L);
 int lhttp_decoder(lua_State *L);
 int lhttp_deframer(lua_State *L);
 int lhttp_frame(lua_State *L);
+int lhttp_frames(lua_State *L);
 int lhttp_utf8(lua_State *L);
 int lhttp_accept(lua_State *L);
 int lhttp_answer(lua_State *L);
+int lhttp_answers(lua_State *L);
 int lhttp_request(lua_State *L);
 int lhttp_response(lua_State *L);
 int lhttp_chunk(lua_State *L);

@@ -4,6 +4,7 @@ local args <const> = require "neap.args"
 local core <const> = require "neap.core"
 local connection <const> = require "neap.http.server.connection"
 local neap <const> = require "neap"
+local requests <const> = require "neap.http.server.request"
 local respond <const> = require "neap.http.server.respond"
 require "neap.listener"
 
@@ -127,7 +128,7 @@ local function make(address, given, arg, level)
     limits = { head = o.max_head, fields = o.max_fields, target = o.max_target },
     line = o.server_name and ("Server: %s\r\n"):format(o.server_name),
   }, server)
-  self.text_begin = respond.text_begin(self.line)
+  self.text_begin, self.heads = respond.text_begin(self.line), requests.heads(self.limits)
   local why, code
   if o.tls then
     self.context, why, code = tls_context(o.tls, level + 1)

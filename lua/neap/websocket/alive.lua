@@ -7,21 +7,25 @@ local writer <const> = require "neap.websocket.writer"
 local M = {}
 
 local PONG_TIME <const> = 30 -- seconds that an answer to a ping may wait to be sent
+local PINGS_MOST <const> = 16 -- that wait for an answer
 
 -- ---- pings that come ----
 
 local function answer_all(self)
-  while self.pinged and self.open do writer.pong(self) end
+  while self.pings and self.open do writer.pong(self) end
 end
 
 local function answer(self)
-  local cleanup <close> = setmetatable({}, { __close = function() self.answering, self.pinged = false, nil end })
+  local cleanup <close> = setmetatable({}, { __close = function() self.answering, self.pings = false, false end })
   core.timeout(PONG_TIME, answer_all, self)
 end
 
---- A ping has come. Only the last of many is answered (RFC 6455, 5.5.3).
+--- A ping has come. Of too many only the last are answered (RFC 6455, 5.5.3).
 function M.pinged(self, payload)
-  self.pinged = payload
+  local pings <const> = self.pings or {}
+  if #pings == PINGS_MOST then table.remove(pings, 1) end
+  pings[#pings + 1] = payload
+  self.pings = pings
   if self.answering then return end
   self.answering = true
   core.spawn({ name = "websocket pong", daemon = true }, answer, self)
@@ -44,7 +48,7 @@ end
 -- see an answer.
 local function judge(weak, received, patience)
   local self <const> = weak[1]
-  if not self or not self.open or not self.reading or self.stream:counters() ~= received then return end
+  if not self or not self.open or not writer.is_reading(self) or self.stream:counters() ~= received then return end
   writer.fail(self, ("no answer to a ping within %g s"):format(patience), "ETIMEDOUT")
 end
 

@@ -13,12 +13,10 @@ local sync <const> = require "neap.sync"
 local writer <const> = require "neap.websocket.writer"
 
 local now <const>, running <const>, utf8_state <const> = core.now, core.running, httpcore.utf8
+local decode <const>, encode <const>, frames <const> = core.decode, core.encode, httpcore.frames()
+local class_of <const>, KINDS <const> = debug.getmetatable, protocol.KINDS
 
 local M = {}
-
--- What is here already can be given without a wait, but only where one could
--- wait, and others have their turn.
-local turn <const> = core.turn "receive"
 
 local OPCODES <const> = { text = 1, binary = 2 }
 local TEXT <const> = 1
@@ -30,6 +28,8 @@ local LINGER <const>, LINGER_MOST <const> = 1, 1 << 20 -- seconds, bytes: after 
 local BRIEF <const> = 1 -- seconds for the goodbye of who is in a hurry
 local LATE_MOST <const> = 64 -- times that bytes are taken after the deadline, since they are here
 local KEPT_MORE <const> = 64 -- bytes that a message which is kept counts for, besides its own
+
+local is_free <const> = writer.is_free
 
 local ws <const> = { __name = "neap.ws" }
 ws.__index = ws
@@ -43,10 +43,16 @@ end
 --- Sends a message: text, unless kind is "binary". A function is called for
 -- the pieces of one, until it returns nil.
 function ws:send(data, kind)
-  if getmetatable(self) ~= ws then args.method(self, ws, "send", 2) end
+  if class_of(self) ~= ws then args.method(self, ws, "send", 2) end
   local opcode <const> = OPCODES[kind or "text"]
   if not opcode then error("bad argument #2 (\"text\" or \"binary\" expected)", 2) end
   if type(data) == "string" then
+    if is_free(self) then
+      local wire <const> = self.wire
+      local sent <const>, rest <const>, more <const> = encode(self.stream, frames, opcode, data, wire:key())
+      if sent then return self end
+      if rest then return writer.rest(self, wire:size(#data), rest, more) end
+    end
     if opcode == TEXT and utf8_state(data) ~= 0 then
       error("bad argument #1 (no UTF-8: it may be sent as \"binary\")", 2)
     end
@@ -124,6 +130,7 @@ end
 -- The stream gave nothing.
 local function cut(self, deadline, why, code)
   if self.why then return nil, self.why, self.code end
+  if code == "EBUSY" then why = "receive: another task is receiving" end
   if code == "ENOMEM" or code == "EBUSY" or code == "ETIMEDOUT" and deadline and now() >= deadline then
     return nil, why, code
   end
@@ -132,32 +139,32 @@ local function cut(self, deadline, why, code)
   return nil, self.why, self.code
 end
 
--- Bytes that the stream gives; or nil, and how it ended. A flood of what is no
--- message, or no whole one, does not put the deadline off.
-local function more_bytes(self, deadline, looks)
-  if looks > LATE_MOST and deadline and now() >= deadline then return nil, "receive: timed out", "ETIMEDOUT" end
-  if self.held then writer.flush(self, deadline) end
-  if deadline or self.limited then writer.limit(self, deadline) end
-  local bytes, why, code = self.stream:receive()
-  if bytes then return bytes end
-  return cut(self, deadline, why, code)
+-- The next frame, as it is decoded. A flood of what is no message, or no whole
+-- one, does not put the deadline off.
+local function next_frame(self, deadline, looks)
+  if self.left == 0 then
+    if looks > LATE_MOST and deadline and now() >= deadline then return nil, "receive: timed out", "ETIMEDOUT" end
+    if self.held then writer.flush(self, deadline) end
+    if deadline or self.limited then writer.limit(self, deadline) end
+  end
+  return decode(self.stream, self.wire.frames)
 end
 
-local function next_message(self, deadline)
-  local wire <const> = self.wire
+-- The next message, of which this is the frame that was decoded first. Without
+-- an opcode it is nil, message, code; and the code to close with, unless it was
+-- the stream that gave nothing.
+local function next_message(self, deadline, opcode, payload, fin, left, rsv)
   local looks = 0
   while true do
-    if wire.at > #wire.bytes then
-      looks = looks + 1
-      local bytes, why, code = more_bytes(self, deadline, looks)
-      if not bytes then return nil, why, code end
-      wire:feed(bytes)
-    else
-      turn()
+    if opcode == nil then
+      if not left then return cut(self, deadline, payload, fin) end
+      return refuse(self, payload, fin, left)
     end
-    local kind, data, more, closecode = wire:next()
+    local kind, data, more, closecode = false, nil, nil, nil
+    self.left = left or 0
+    if opcode then kind, data, more, closecode = self.wire:take(opcode, payload, fin, rsv) end
     if kind == "text" or kind == "binary" then
-      if wire.at <= #wire.bytes then self.receiver = running() end
+      if left > 0 then self.receiver = running() end
       return data, kind
     elseif kind == "ping" then
       if self.open then alive.pinged(self, data) end
@@ -166,6 +173,8 @@ local function next_message(self, deadline)
     elseif kind == nil then
       return refuse(self, data, more, closecode)
     end
+    if self.left == 0 then looks = looks + 1 end
+    opcode, payload, fin, left, rsv = next_frame(self, deadline, looks)
   end
 end
 
@@ -214,14 +223,30 @@ end
 
 local reader_meta <const> = { __close = function(reader) reader.of.reading = false end }
 
+-- Can the next frame be waited for without more ado?
+local function is_calm(self)
+  return not (self.timeout or self.limited or self.wire.deflate) and (self.left > 0 or not self.held)
+end
+
 --- The next message and its kind; after the end nil, message, code: "EOF" if
 -- the peer closed it.
 function ws:receive()
-  if getmetatable(self) ~= ws then args.method(self, ws, "receive", 2) end
+  if class_of(self) ~= ws then args.method(self, ws, "receive", 2) end
   if self.why or self.reading then return otherwise(self) end
+  local opcode, payload, fin, left, rsv
+  if is_calm(self) then -- most are: a frame that is a message
+    opcode, payload, fin, left, rsv = decode(self.stream, self.wire.frames)
+    if fin and rsv == 0 and KINDS[opcode] then
+      self.left = left
+      if left > 0 then self.receiver = running() end
+      return payload, KINDS[opcode]
+    end
+  end
   local held <close> = self.reader
   self.reading = true
-  return next_message(self, self.timeout and now() + self.timeout or nil)
+  local deadline <const> = self.timeout and now() + self.timeout or nil
+  if opcode == nil and not payload then opcode, payload, fin, left, rsv = next_frame(self, deadline, 1) end
+  return next_message(self, deadline, opcode, payload, fin, left, rsv)
 end
 
 local function next_or_raise(self)
@@ -254,7 +279,7 @@ end
 -- Waits for the peer's close frame, which another task may be receiving. What
 -- comes before it is kept for who asks.
 local function await_goodbye(self, deadline)
-  if self.reading then
+  if writer.is_reading(self) then
     self.ended = self.ended or sync.event()
     self.ended:wait(math.max(0, deadline - now()))
     return
@@ -264,7 +289,7 @@ local function await_goodbye(self, deadline)
   self.kept = setmetatable({ first = 1, last = 0, size = 0, waited = false, news = sync.event() }, kept_meta)
   local data, kind
   repeat
-    data, kind = next_message(self, deadline)
+    data, kind = next_message(self, deadline, next_frame(self, deadline, 1))
     if data then keep(self, data, kind) end
   until not data or now() >= deadline
 end
@@ -349,7 +374,7 @@ end
 function M.new(stream, role, agreed, o)
   local self = setmetatable({
     stream = stream, role = role, open = true, reading = false, kept = false,
-    timeout = o.timeout or false, why = false, close_timeout = o.close_timeout or CLOSE_TIMEOUT,
+    timeout = o.timeout or false, why = false, left = 0, close_timeout = o.close_timeout or CLOSE_TIMEOUT,
     protocol = agreed.protocol, extensions = agreed.extensions,
     wire = protocol.new { role = role, maxmessage = o.maxmessage or MAXMESSAGE, deflate = agreed.deflate },
   }, ws)

@@ -21,6 +21,7 @@ local JOINED <const> = 4096 -- a payload up to here is joined with its header
 local SHORT <const> = 65536 -- pieces of a message up to here are joined with others
 local BAD_TEXT <const>, TOO_BIG <const> = 1007, 1009
 local KINDS <const> = { "text", "binary" }
+M.KINDS = KINDS
 
 local wire <const> = {}
 wire.__index = wire
@@ -106,6 +107,13 @@ local function control(self, opcode, payload)
   return "close", (">I2"):unpack(payload), payload:sub(3)
 end
 
+--- What a frame that has come is, as next tells it; false: a part of a message.
+function wire:take(opcode, payload, fin, rsv)
+  if fin and rsv == 0 and KINDS[opcode] and #payload <= self.maxmessage then return KINDS[opcode], payload end
+  if opcode >= CLOSE then return control(self, opcode, payload) end
+  return piece_of(self, opcode, payload, fin, rsv)
+end
+
 --- The next of what has come: see above.
 function wire:next()
   while self.at <= #self.bytes do
@@ -117,10 +125,8 @@ function wire:next()
     else
       self.at = at
     end
-    if fin and rsv == 0 and KINDS[opcode] and #payload <= self.maxmessage then return KINDS[opcode], payload end
     if not opcode then return false end
-    if opcode >= CLOSE then return control(self, opcode, payload) end
-    local kind, data, code, closecode = piece_of(self, opcode, payload, fin, rsv)
+    local kind, data, code, closecode = self:take(opcode, payload, fin, rsv)
     if kind ~= false then return kind, data, code, closecode end
   end
   return false
@@ -136,6 +142,12 @@ local function new_key()
   key_at = key_at + 4
   return keys:sub(key_at - 4, key_at - 1)
 end
+
+--- A key for a frame, or nil where there is none.
+function wire:key() return self.masks and new_key() or nil end
+
+--- Bytes of a frame with so long a payload.
+function wire:size(n) return (n < 126 and 2 or n < 65536 and 4 or 10) + (self.masks and 4 or 0) + n end
 
 local function header(opcode, n, fin, rsv)
   local first = (fin and 0x80 or 0) | rsv << 4 | opcode

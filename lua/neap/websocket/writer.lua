@@ -2,8 +2,9 @@
 --- What a WebSocket sends: frames, one at a time and each whole; and how it
 -- fails.
 --
--- One task at a time has the turn to write. `sent` counts the bytes of whole
--- frames, so that who is interrupted knows whether a frame was cut short.
+-- One task at a time has the turn to write. `sent` are the bytes that the stream
+-- had sent before, so that who is interrupted knows whether a frame was cut
+-- short.
 local core <const> = require "neap.core"
 local httpcore <const> = require "neap.httpcore"
 local sync <const> = require "neap.sync"
@@ -67,7 +68,7 @@ local function interrupted(self, size)
   if sent == self.sent then
     self.wire:forget()
   elseif sent - self.sent == size then
-    self.sent, self.held = sent, false
+    self.held = false
   else
     M.fail(self, "a message was cut short: its task was interrupted", "ECANCELED")
   end
@@ -125,10 +126,7 @@ end
 
 -- Bytes that were not sent, or not all of them.
 local function not_put(self, size, why, code, taken)
-  if taken == size then -- what encrypts has all of it
-    self.sent = self.sent + size
-    return self
-  end
+  if taken == size then return self end -- what encrypts has all of it
   if self.why then return gone(self) end
   if taken == 0 then
     self.wire:forget()
@@ -140,10 +138,13 @@ local function not_put(self, size, why, code, taken)
   return nil, why, code
 end
 
--- Sends whole frames, in one piece or in two. Needs the turn.
-local function put_bytes(self, deadline, bytes, more)
+-- Sends whole frames, or what is left of one after the bytes `before`, in one
+-- piece or in two. Needs the turn.
+local function put_bytes(self, deadline, bytes, more, before)
   local stream <const> = self.stream
-  local size <const> = #bytes + (more and #more or 0)
+  local size <const> = before + #bytes + (more and #more or 0)
+  local _, sent <const> = stream:counters()
+  self.sent = sent - before
   if deadline or self.limited then M.limit(self, deadline) end
   self.writing = size
   local ok, why, code, taken
@@ -153,27 +154,37 @@ local function put_bytes(self, deadline, bytes, more)
     ok, why, code, taken = stream:write(bytes)
   end
   self.writing = false
-  if not ok then return not_put(self, size, why, code, taken) end
-  self.sent = self.sent + size
+  if not ok then return not_put(self, size, why, code, before + taken) end
   return self
+end
+
+-- Answers to pings, as bytes.
+local function take_pongs(self)
+  local list <const> = {}
+  for i, payload in ipairs(self.pings) do list[i] = self.wire:control(PONG, payload) end
+  self.pings = false
+  return concat(list)
 end
 
 -- Sends what was held back, and perhaps a frame more.
 local function put_held(self, deadline, bytes)
-  local all <const> = concat(self.held) .. (bytes or "")
-  local ok, why, code = put_bytes(self, deadline, all)
+  local all <const> = (self.pings and take_pongs(self) or "") .. concat(self.held) .. (bytes or "")
+  local ok, why, code = put_bytes(self, deadline, all, nil, 0)
   if not ok then return nil, why, code end
   self.held = false
   return self
 end
 
--- Sends a frame.
+-- Sends a frame. Pings that came before are answered before it, also before a
+-- goodbye.
 local function put(self, deadline, bytes, more)
   if self.held then
     local ok, why, code = put_held(self, deadline, not more and bytes or nil)
     if not ok or not more then return ok, why, code end
+  elseif self.pings then
+    bytes = take_pongs(self) .. bytes
   end
-  return put_bytes(self, deadline, bytes, more)
+  return put_bytes(self, deadline, bytes, more, 0)
 end
 
 -- ---- frames that leave together ----
@@ -219,7 +230,7 @@ end
 function M.message(self, opcode, data)
   if not self.open then return gone(self) end
   local wire <const> = self.wire
-  if wire.at <= #wire.bytes and #data <= HELD_MOST and not self.busy and not self.fragments
+  if self.left > 0 and #data <= HELD_MOST and not self.busy and not self.fragments
     and self.receiver and self.receiver == running() then
     local bytes <const>, more <const> = wire:message(opcode, data)
     return hold(self, more and bytes .. more or bytes)
@@ -231,8 +242,24 @@ function M.message(self, opcode, data)
   end
   self.busy = true
   local held <close> = self.turn
-  if self.held then return put(self, deadline, wire:message(opcode, data)) end
-  return put_bytes(self, deadline, wire:message(opcode, data))
+  return put(self, deadline, wire:message(opcode, data))
+end
+
+--- Does a task receive? It says so itself only when that is not done at once.
+function M.is_reading(self) return self.reading or core.is_reading(self.stream) end
+
+--- Can a message be sent here and now, as it is?
+function M.is_free(self)
+  return self.open and self.left == 0
+    and not (self.busy or self.held or self.pings or self.fragments or self.timeout or self.limited
+      or self.wire.deflate)
+end
+
+--- What is left of a frame of so many bytes.
+function M.rest(self, size, bytes, more)
+  self.busy = true
+  local held <close> = self.turn
+  return put_bytes(self, nil, bytes, more, size - #bytes - (more and #more or 0))
 end
 
 local function put_control(self, opcode, payload)
@@ -241,8 +268,9 @@ local function put_control(self, opcode, payload)
   if not ok then return nil, why, code end
   local held <close> = self.turn
   if not self.open then return gone(self) end
-  if opcode == PONG then payload, self.pinged = self.pinged, nil end
-  return put(self, deadline, self.wire:control(opcode, payload or ""))
+  if opcode ~= PONG then return put(self, deadline, self.wire:control(opcode, payload)) end
+  if not self.pings then return self end -- another task has sent them
+  return put(self, deadline, "")
 end
 
 --- A ping.
@@ -251,7 +279,7 @@ function M.ping(self, payload)
   return put_control(self, PING, payload)
 end
 
---- The answer to the ping that came last.
+--- The answers to pings.
 function M.pong(self) return put_control(self, PONG) end
 
 --- The goodbye, unless it was said: nothing follows it.
@@ -325,10 +353,9 @@ end
 
 --- What a connection has so that it can send.
 function M.prepare(self)
-  local _, sent = self.stream:counters()
-  self.sent, self.limited = sent, true
+  self.sent, self.limited = 0, true
   self.busy, self.waiting, self.frames = false, 0, sync.semaphore(0)
-  self.writing, self.held, self.fragments, self.broken = false, false, false, false
+  self.writing, self.held, self.pings, self.fragments, self.broken = false, false, false, false, false
   self.turn = setmetatable({ of = self }, turn_meta)
 end
 

@@ -11,7 +11,7 @@ local M = {}
 local MOST_INTERIM <const> = 32 -- answers of 1xx before the one
 local SMALL <const> = 16384 -- a body that goes with its head, without a task of its own
 
-local now <const> = core.now
+local now <const>, decode <const> = core.now, core.decode
 
 -- What the stream may take for its next call: the rest of the time, if there
 -- is a deadline.
@@ -32,42 +32,65 @@ end
 
 -- ---- receiving ----
 
-local function parser_of(conn, o)
-  local parser = httpcore.parser("response", { head = o.max_head, fields = o.max_fields }, responses.class)
-  conn.parser = parser
-  return parser
+local function codec_of(make, o)
+  return make("response", { head = o.max_head, fields = o.max_fields }, responses.class)
 end
 
-local function no_answer(conn, why, code)
+local function no_answer(began, why, code)
   if code ~= "EOF" then return nil, why, code end
-  if conn.parser:pending() > 0 then return nil, "the answer ends within its head", "EPROTO" end
+  if began then return nil, "the answer ends within its head", "EPROTO" end
   return nil, "the connection was closed without an answer", "EPROTO"
 end
 
-local function receive(conn, deadline)
-  if deadline or conn.timed then
-    local ok, why, code = set_time(conn, deadline)
+local function may_wait(conn, deadline)
+  if deadline or conn.timed then return set_time(conn, deadline) end
+  return true
+end
+
+-- A head that has not come as a whole, or is malformed.
+local function parsed_head(conn, method, o, deadline)
+  local parser = conn.parser or codec_of(httpcore.parser, o)
+  conn.parser = parser
+  while true do
+    local ok, why, code = may_wait(conn, deadline)
     if not ok then return nil, why, code end
+    local response, left, status
+    response, left, code, status = decode(conn.stream, parser, method)
+    if response then return response, left end
+    if response == nil then
+      if status then return nil, left, code end
+      return no_answer(true, left, code)
+    end
   end
-  return conn.stream:receive()
+end
+
+-- A head; in conn.left is how many bytes are there behind it. Or nil, message,
+-- code.
+local function next_head(conn, method, o, deadline)
+  local heads = conn.heads
+  if not heads then
+    heads = codec_of(httpcore.heads, o)
+    conn.heads = heads
+  end
+  local ok, why, code = may_wait(conn, deadline)
+  if not ok then return nil, why, code end
+  local response, left
+  response, left, code = decode(conn.stream, heads, nil, method)
+  if response == nil then return no_answer(false, left, code) end
+  conn.answered = true
+  if not response then
+    response, left, code = parsed_head(conn, method, o, deadline)
+    if not response then return nil, left, code end
+  end
+  conn.left = left
+  return response
 end
 
 -- The head of the answer; with `until_continue` true for 100.
 local function read_head(conn, request, o, deadline, until_continue)
-  local parser = conn.parser or parser_of(conn, o)
   while true do
-    local bytes = conn.rest
-    if bytes == "" then
-      local why, reason
-      bytes, why, reason = receive(conn, deadline)
-      if not bytes then return no_answer(conn, why, reason) end
-      conn.answered = true
-    else
-      conn.rest = ""
-    end
-    local response, at, code = parser:feed(bytes, 1, request.method)
+    local response, why, code = next_head(conn, request.method, o, deadline)
     if response then
-      if at <= #bytes then conn.rest = bytes:sub(at) end
       local status = response.status
       if status >= 200 then return response end
       if status == 101 then
@@ -77,8 +100,8 @@ local function read_head(conn, request, o, deadline, until_continue)
       conn.interim = (conn.interim or 0) + 1
       if conn.interim > MOST_INTERIM then return nil, "too many interim answers", "EBADMSG" end
       if status == 100 and until_continue then return true end
-    elseif response == nil then
-      return nil, at, code
+    else
+      return nil, why, code
     end
   end
 end

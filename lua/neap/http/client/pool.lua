@@ -62,6 +62,8 @@ end
 -- nobody asked for, has nothing more to say here.
 local function is_quiet(conn)
   local stream = conn.stream
+  local quiet = core.is_quiet(stream)
+  if quiet ~= nil then return quiet end
   conn.timed = true
   stream:settimeout(0)
   local _, _, code = stream:receive(1)

@@ -10,6 +10,7 @@ local M = {}
 local methods <const> = {}
 for name, method in pairs(body.methods) do methods[name] = method end
 methods.body_received, methods.body_given, methods.maxbody = 0, 0, math.huge
+methods.version = "1.1" -- only another one is set
 methods.history = setmetatable({}, { __newindex = function() error("this list is nobody's", 2) end })
 
 local class <const> = { __name = "neap.http.response", __index = methods }
@@ -19,7 +20,7 @@ M.class = class
 
 -- Can another request use the connection?
 local function is_reusable(response, conn)
-  return not response.close_after and conn.rest == "" and not response.tunnel and conn.stream:isopen()
+  return not response.close_after and conn.rest == "" and not response.tunnel and conn.stream:pending() == 0
 end
 
 -- Called by the body, at its end.
@@ -115,9 +116,11 @@ end
 
 -- The body, if all of it came with the head.
 local function take_chunks(response, conn)
-  local decoder, rest = httpcore.decoder(), conn.rest
+  local decoder = httpcore.decoder()
   response.chunk_decoder = decoder
-  if rest == "" then return nil end
+  if conn.left == 0 then return nil end
+  local rest = conn.stream:receive()
+  if not rest then return nil end
   local data, at, code = decoder:feed(rest)
   if not data then
     response.body_why, response.body_code = at, code
@@ -132,13 +135,12 @@ local function take_chunks(response, conn)
 end
 
 local function take(response, conn)
-  local framing, rest = response.framing, conn.rest
+  local framing = response.framing
   if not framing then return "" end
-  local length = response.length
   if framing == "length" then
-    if length > #rest then return nil end
-    conn.rest = rest:sub(length + 1)
-    return rest:sub(1, length)
+    local length = response.length
+    if length == 0 then return "" end
+    return length <= conn.left and conn.stream:receive(length) or nil
   end
   if framing == "chunked" then return take_chunks(response, conn) end
 end

@@ -8,7 +8,8 @@ local sync <const> = require "neap.sync"
 
 local M = {}
 
-local make <const>, JOINED <const> = httpcore.answer, respond.JOINED
+local decode <const>, encode <const> = core.decode, core.encode
+local answers <const> = httpcore.answers()
 local LEAST <const> = 1024 -- bytes that must go within the time for writing
 local LINGER <const>, PAUSE <const> = 5, 2 -- seconds: in all, and without a byte
 
@@ -133,7 +134,7 @@ function source:receive(most)
 end
 
 function conn:body_wire()
-  self.wire = { stream = setmetatable({ conn = self }, source), rest = self.bytes:sub(self.at) }
+  self.wire = { stream = setmetatable({ conn = self }, source), rest = "" }
   return self.wire
 end
 
@@ -141,8 +142,8 @@ end
 function conn:take_over()
   self.taken = true
   local stream <const> = self.stream
-  local rest <const> = self.wire and self.wire.rest or self.bytes:sub(self.at)
-  self.bytes, self.at, self.wire = "", 1, nil
+  local rest <const> = self.wire and self.wire.rest or ""
+  self.left, self.wire = 0, nil
   stream:settimeout(nil)
   if rest ~= "" then stream:unread(rest) end
   return stream
@@ -172,10 +173,10 @@ end
 
 -- An answer of the server's own to what is no request that one can answer.
 local function refuse(self, status, request)
-  self.keep, self.bytes, self.at = false, "", 1
+  self.keep, self.left = false, 0
   local given <const> = request
-    or setmetatable({ method = "-", target = "-", version = "1.1", headers = httpcore.headers(), malformed = true },
-      self.class)
+    or setmetatable({ method = "-", target = "-", headers = httpcore.headers(), malformed = true, conn = self },
+      requests.class)
   given.began = given.began or core.now()
   if self.held and not respond.flush(self) then return end
   local ok <const> = respond.plain(self, given, status)
@@ -183,28 +184,26 @@ local function refuse(self, status, request)
   if ok then linger(self) end
 end
 
--- The head of the next request: the request, the position behind it, and
--- whether it is a usual one; or nothing, when there is none to come.
-local function next_head(self, request, at, usual, status)
-  local stream <const>, parser <const>, o <const> = self.stream, self.parser, self.options
-  local deadline
-  self.request = true -- there is one, almost
-  while request == false do
-    deadline = deadline or core.now() + o.head_timeout
+-- The head of a request that is not there as a whole, or is to be refused: the
+-- request, how many bytes are left behind it, and whether it is a usual one; or
+-- nothing, when there is none to come.
+local function next_head(self)
+  local deadline <const> = core.now() + self.options.head_timeout
+  local request, left, usual, status
+  self.parser = self.parser or httpcore.parser("request", self.server.limits, requests.class)
+  self.request, self.left = true, 0 -- there is one, almost
+  repeat
     if self.held and not respond.flush(self) then return nil end
     set_time(self, math.max(0, deadline - core.now()))
-    local bytes <const>, _, code <const> = stream:receive()
-    if not bytes then
-      if code == "ETIMEDOUT" then refuse(self, 408) end
-      if code == "EOF" then refuse(self, 400) end
-      return nil
-    end
-    self.bytes = bytes
-    request, at, usual, status = parser:feed(bytes)
-  end
+    request, left, usual, status = decode(self.stream, self.parser)
+  until request ~= false
   self.request = nil
-  if request then return request, at, usual end
-  refuse(self, status)
+  if request then
+    request.conn = self
+    return request, left, usual
+  end
+  status = status or usual == "ETIMEDOUT" and 408 or usual == "EOF" and 400
+  if status then refuse(self, status) end
 end
 
 -- What is not as usual with a request; false ends the connection.
@@ -235,11 +234,12 @@ local function settled(self, request)
   if out and out.failed then return false end
   if self.keep and request.framing and not requests.drain(request) then self.keep = false end
   if self.wire then
-    self.bytes, self.at, self.wire = self.wire.rest, 1, nil
+    if self.wire.rest ~= "" then self.stream:unread(self.wire.rest) end
+    self.left, self.wire = self.stream:pending() or 0, nil
   end
   if self.keep then return true end
   if self.held and not respond.flush(self) then return false end
-  if request.framing and not request.body_over or self.at <= #self.bytes then linger(self) end
+  if request.framing and not request.body_over or self.left > 0 then linger(self) end
   return false
 end
 
@@ -274,45 +274,66 @@ local function unusual(self, request)
   return finish(self, request, self.handler(request))
 end
 
+-- Before a request is waited for, after one that went another way than most.
+local function ready(self)
+  if self.left > 0 then return true end
+  if self.held and not respond.flush(self) then return false end
+  if self.served and self.time ~= self.options.idle_timeout then set_time(self, self.options.idle_timeout) end
+  self.request = nil
+  return true
+end
+
+-- Can a request be answered in the short way? No bytes are left behind it, nothing
+-- is to be written by others, and the stream has the time for idling.
+local function is_short(self, usual)
+  return usual and self.left == 0 and self.time == self.options.idle_timeout
+    and not (self.held or self.busy or self.server.log)
+end
+
+-- The answer of what a handler returned, in whatever way.
+local function answered(self, request, a, b, c)
+  if b ~= nil or type(a) ~= "string" or self.odd then return finish(self, request, a, b, c) end
+  local ok <const> = respond.text(self, request, self.server.text_begin, a)
+  if ok and self.server.log then self.server.log(request) end
+  return ok
+end
+
 -- One request after the other, until no more is to come. What is as usual, both
 -- request and answer, goes the short way.
 local function each(self)
-  local stream <const>, parser <const>, handler <const> = self.stream, self.parser, self.handler
-  local receive <const>, write <const>, feed <const> = stream.receive, stream.write, parser.feed
-  local idle_timeout <const>, write_timeout <const> = self.options.idle_timeout, self.options.write_timeout
-  local begin <const>, log <const> = self.server.text_begin, self.server.log
+  local stream <const>, handler <const> = self.stream, self.handler
+  local heads <const>, begin <const>, log <const> = self.server.heads, self.server.text_begin, self.server.log
+  local short = false -- the one before went this way
   while true do
-    local bytes, at = self.bytes, self.at
-    if at > #bytes then
-      if self.held and not respond.flush(self) then return end
-      if self.served and self.time ~= idle_timeout then set_time(self, idle_timeout) end
+    if short then
       self.request = nil
-      bytes, at = receive(stream), 1
-      if not bytes then return end
-      self.bytes = bytes
+    elseif not ready(self) then
+      return
     end
-    local request, usual, status
-    request, at, usual, status = feed(parser, bytes, at)
+    local request, left, usual = decode(stream, heads, self)
     if not request then
-      request, at, usual = next_head(self, request, at, usual, status)
+      if request == nil then return end
+      short, request, left, usual = false, next_head(self)
       if not request then return end
-      bytes = self.bytes
     end
-    self.request, self.at, self.served = request, at, true
-    if log then request.began = core.now() end
+    self.request = request
+    if not short or left > 0 or not usual then
+      self.left, self.served = left, true
+      short = is_short(self, usual)
+      if log then request.began = core.now() end
+    end
     if not usual then
       if not unusual(self, request) then return end
     else
-      local a, b, c = handler(request)
-      if b ~= nil or type(a) ~= "string" or self.odd then
-        if not finish(self, request, a, b, c) then return end
-      elseif #a > JOINED or at <= #bytes or self.held or self.busy or log then
-        if not respond.text(self, request, begin, a) then return end
-        if log then log(request) end
-      else
-        if self.time ~= write_timeout then set_time(self, write_timeout) end
-        if not write(stream, make(begin, a)) then return end
+      local a <const>, b <const>, c <const> = handler(request)
+      local sent, rest, more, last
+      if short and b == nil and not self.odd then sent, rest, more, last = encode(stream, answers, begin, a) end
+      if rest then -- what the stream does not take at once
+        if not self:write(rest, more or "", last or "") then return end
+      elseif not sent and not answered(self, request, a, b, c) then
+        return
       end
+      short = sent
     end
   end
 end
@@ -362,9 +383,7 @@ function conn:__close() self.server.conns[self] = nil end
 function M.serve(server, stream, known)
   local self <close> = setmetatable(known, conn)
   self.server, self.options, self.handler, self.stream = server, server.options, server.handler, stream
-  self.class = requests.class(self)
-  self.parser = httpcore.parser("request", server.limits, self.class)
-  self.bytes, self.at = "", 1
+  self.left = 0 -- bytes that were received behind the request
   self.turn = setmetatable({ of = self }, turn_meta)
   self.keep, self.taken, self.wrote = true, false, false
   self.odd = not server.options.keepalive or server.options.max_requests ~= nil or server.stopping

@@ -18,20 +18,23 @@ local computed <const> = {}
 
 local function show(self) return ("%s %s"):format(self.method, self.target) end
 
---- The class of the requests of a connection.
-function M.class(conn)
-  return {
-    __name = "neap.http.request", __tostring = show,
-    __index = function(self, name)
-      if name == "conn" then return conn end
-      local compute <const> = computed[name]
-      if compute then return compute(self) end
-      return methods[name]
-    end,
-  }
-end
+--- The class of requests. The connection is a request's field conn.
+M.class = {
+  __name = "neap.http.request", __tostring = show,
+  __index = function(self, name)
+    local compute <const> = computed[name]
+    if compute then return compute(self) end
+    return methods[name]
+  end,
+}
+
+--- What decodes the heads of all of a server's requests.
+function M.heads(limits) return httpcore.heads("request", limits, M.class) end
 
 -- ---- what it is about ----
+
+-- Only another one is set.
+function computed.version() return "1.1" end
 
 function computed.path(self)
   local target <const> = self.target
@@ -168,7 +171,7 @@ methods.decoder = false
 
 -- Before the first byte of it is asked for.
 local function invite(self)
-  if self.conn.wire.rest ~= "" then return true end
+  if self.conn.stream:pending() ~= 0 then return true end
   return self.conn:write "HTTP/1.1 100 Continue\r\n\r\n"
 end
 
@@ -194,7 +197,7 @@ function methods:has_body() return message.has_body(self) end
 function methods:settles()
   if self.body_over then return true end
   if self.body_why then return false end
-  if self.body_begun and self.conn.wire.rest == "" then return false end -- it may come, or not
+  if self.body_begun and self.conn.stream:pending() == 0 then return false end -- it may come, or not
   return not self.length or self.length - self.body_received <= DRAINED
 end
 

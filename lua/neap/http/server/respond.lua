@@ -68,14 +68,14 @@ local function hold(conn, head, body)
     conn:flush_soon()
   end
   held[#held + 1] = head
-  held[#held + 1] = body
+  if body ~= "" then held[#held + 1] = body end
   conn.held_bytes = conn.held_bytes + #head + #body
   if #held >= HELD or conn.held_bytes > HELD_BYTES then return M.flush(conn) end
   return true
 end
 
 local function emit(conn, head, body)
-  if conn.at <= #conn.bytes and not conn.wire then return hold(conn, head, body) end
+  if conn.left > 0 and not conn.wire then return hold(conn, head, body) end
   local held <const> = conn.held
   if not held then return conn:write(head, body) end
   held[#held + 1] = head
@@ -100,7 +100,7 @@ end
 --- A string as the answer to a usual request, when there is more to it than
 -- to write it.
 function M.text(conn, request, begin, body)
-  request.status, request.sent = 200, #body
+  if conn.server.log then request.status, request.sent = 200, #body end
   if #body > JOINED then return emit(conn, answer(begin, #body), body) end
   return emit(conn, answer(begin, body), "")
 end
