@@ -62,10 +62,10 @@ describe("the pages", function()
 end)
 
 describe("README.md", function()
-  it("has a cookbook of sixteen recipes", function()
+  it("has a cookbook of seventeen recipes", function()
     local file <close> = assert(io.open "README.md")
     local cookbook = file:read "a":match "\n## Cookbook\n(.-)\n## "
     local _, recipes = cookbook:gsub("\n### ", "")
-    assert.equal(16, recipes)
+    assert.equal(17, recipes)
   end)
 end)

@@ -111,7 +111,8 @@ static void fill_next(struct wire_encoder *e, const struct wire_mark *m,
                       const struct wire_table *t, unsigned i, size_t bit) {
   const struct wire_field *f = &t->fields[i];
   int64_t v = m->next != NULL ? wire_number(f->unit, m->next) : -1;
-  if (v < 0 && (f->unit == WIRE_PORT || f->unit == WIRE_SAP))
+  if (v < 0 && (f->unit == WIRE_PORT || f->unit == WIRE_SAP ||
+                f->unit == WIRE_IPX_TYPE || f->unit == WIRE_IPX_SOCKET))
     return;
   if (v < 0 && f->unit == WIRE_PROTO && m->next == NULL && e->n == m->head)
     v = 59; /* IPv6: no next header */

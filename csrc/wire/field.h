@@ -35,6 +35,7 @@ enum wire_kind {
   WIRE_HEX,  /* aa:bb:cc... */
   WIRE_ADDR, /* the same, but 10.0.0.1 if there are four */
   WIRE_BYTES,
+  WIRE_TEXT, /* in `unit` bytes, filled up with zeros */
 
   WIRE_CONTROL, /* 8 or 16 bits, as the lowest two tell (802.2) */
   WIRE_LIST,    /* of what the table in `more` says */
@@ -148,7 +149,9 @@ enum wire_space {
   WIRE_PROTO,
   WIRE_SAP,
   WIRE_FAMILY,
-  WIRE_PORT
+  WIRE_PORT,
+  WIRE_IPX_TYPE,
+  WIRE_IPX_SOCKET
 };
 
 #define WIRE_TABLE(fields, fixed) \

@@ -9,10 +9,10 @@ extern const struct wire_layer wire_ethernet, wire_vlan, wire_qinq, wire_llc,
   wire_snap, wire_arp, wire_sll, wire_sll2, wire_null, wire_loop, wire_ipv4,
   wire_ipv6, wire_hop_by_hop, wire_routing, wire_fragment,
   wire_destination_options, wire_ah, wire_esp, wire_icmp, wire_icmpv6,
-  wire_igmp, wire_udp, wire_udplite, wire_tcp, wire_sctp, wire_ipx, wire_gre,
-  wire_vxlan;
+  wire_igmp, wire_udp, wire_udplite, wire_tcp, wire_sctp, wire_ipx, wire_rip,
+  wire_sap, wire_spx, wire_gre, wire_vxlan;
 
-enum { WIRE_NAMES = 28 };
+enum { WIRE_NAMES = 31 };
 
 extern const struct wire_layer *const wire_layers[WIRE_NAMES];
 

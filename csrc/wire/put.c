@@ -130,6 +130,18 @@ static void variable(struct wire_encoder *e, struct put *p,
   tell_count(e, p, f, e->n - from);
 }
 
+static void text(struct wire_encoder *e, struct put *p,
+                 const struct wire_field *f) {
+  const uint8_t *bytes;
+  size_t n = 0;
+  if (e->source->bytes(e->source, p->t, p->i, &bytes, &n)) {
+    if (n > f->unit)
+      wire_fail(e, p->t, p->i, "is too long");
+    wire_append(e, bytes, n);
+  }
+  wire_zeros(e, f->unit - n);
+}
+
 static void control(struct wire_encoder *e, struct put *p,
                     const struct wire_field *f) {
   uint32_t v = f->preset;
@@ -225,6 +237,9 @@ static void composite(struct wire_encoder *e, struct put *p,
   switch (f->kind) {
   case WIRE_CONTROL:
     control(e, p, f);
+    break;
+  case WIRE_TEXT:
+    text(e, p, f);
     break;
   case WIRE_LIST:
     list(e, p, f);

@@ -93,9 +93,18 @@ static const struct wire_table udp_table = WIRE_TABLE(udp, 8);
 static int64_t zero_udp(const struct wire_decoder *d) {
   return d->end - d->start > 65535 ? (int64_t)WIRE_OPEN : 0;
 }
+
+/* What is no IPX without a checksum is none of RFC 1234. */
+static int after_udp(struct wire_decoder *d) {
+  if (d->next == &wire_ipx &&
+      (d->cap - d->at < 2 || wire_16(d->bytes + d->at) != 0xffff))
+    d->next = NULL;
+  return 0;
+}
 const struct wire_layer wire_udp = {
   .name = "udp",
   .table = &udp_table,
+  .after = after_udp,
   .zero = zero_udp,
 };
 

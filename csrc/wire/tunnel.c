@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What carries packets of another network: GRE (RFC 2784, 2890, 2637) and
- * VXLAN (RFC 7348); and IPX, which is carried by most links. */
+ * VXLAN (RFC 7348). */
 #include "wire/decode.h"
 #include "wire/layers.h"
 
@@ -60,18 +60,3 @@ const struct wire_layer wire_vxlan = {
   .table = &vxlan_table,
   .after = after_vxlan,
 };
-
-static const struct wire_field ipx[] = {
-  SUM(16, IPX),
-  FIELD("length", UINT, 16, .role = WIRE_TOTAL),
-  UINT("transport_control", 8),
-  UINT("packet_type", 8),
-  UINT("dst_network", 32),
-  MAC("dst_node"),
-  UINT("dst_socket", 16),
-  UINT("src_network", 32),
-  MAC("src_node"),
-  UINT("src_socket", 16),
-};
-static const struct wire_table ipx_table = WIRE_TABLE(ipx, 30);
-const struct wire_layer wire_ipx = {.name = "ipx", .table = &ipx_table};

@@ -146,6 +146,21 @@ static int fixed(struct wire_decoder *d, struct walk *w,
   return 0;
 }
 
+/* Without the zeros that fill it up. */
+static int text(struct wire_decoder *d, struct walk *w,
+                const struct wire_field *f) {
+  const uint8_t *p = d->bytes + d->at;
+  size_t n = f->unit;
+  int r = wire_need(d, d->at + n, w->end);
+  if (r < 0)
+    return r;
+  while (n > 0 && p[n - 1] == 0)
+    n--;
+  d->sink->bytes(d->sink, w->t, w->i, p, n);
+  d->at += f->unit;
+  return 0;
+}
+
 static int variable(struct wire_decoder *d, struct walk *w,
                     const struct wire_field *f) {
   int64_t n = (int64_t)(w->end - d->at);
@@ -302,6 +317,9 @@ static int composite(struct wire_decoder *d, struct walk *w,
   switch (f->kind) {
   case WIRE_CONTROL:
     r = control(d, w);
+    break;
+  case WIRE_TEXT:
+    r = text(d, w, f);
     break;
   case WIRE_LIST:
     r = list(d, w, f);

@@ -54,7 +54,7 @@ end
 local prelude <const> = [==[
 neap, tcp, unix = require "neap", require "neap.tcp", require "neap.unix"
 setmetatable(_G, { __index = function(_, name)
-  for module in ("udp raw packet tun icmp wire pcap filter tls dtls x509 dns http"):gmatch "%S+" do
+  for module in ("udp raw packet tun icmp wire pcap filter tls dtls x509 dns http ipx"):gmatch "%S+" do
     if name == module then return require("neap." .. name) end
   end
 end })

@@ -19,7 +19,7 @@ end
 local firsts <const> = {
   "ethernet", "ip", "null", "sll", "sll2", "ipv4", "ipv6", "hop_by_hop", "routing", "fragment",
   "destination_options", "ah", "esp", "icmp", "icmpv6", "igmp", "udp", "udplite", "tcp", "sctp",
-  "ipx", "gre", "vxlan", "llc", "snap", "arp", "vlan", "qinq", "loop",
+  "ipx", "rip", "sap", "spx", "gre", "vxlan", "llc", "snap", "arp", "vlan", "qinq", "loop",
 }
 
 local random <const> = math.random

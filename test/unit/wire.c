@@ -327,7 +327,7 @@ static void test_bounds(void) {
     for (i = 0; i < n; i++)
       bytes[i] =
         dice(3) == 0 ? lengths[dice(countof(lengths))] : (uint8_t)dice(256);
-    decode(bytes, n, round % 30 < WIRE_NAMES ? wire_layers[round % 30] : NULL);
+    decode(bytes, n, round % 34 < WIRE_NAMES ? wire_layers[round % 34] : NULL);
   }
   CHECK(toucher.touched != 0);
 }

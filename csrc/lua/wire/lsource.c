@@ -248,7 +248,7 @@ static bool on_bytes(struct wire_source *source, const struct wire_table *t,
   text = lua_tolstring(s->L, -1, n);
   lua_replace(s->L, s->string);
   *bytes = (const uint8_t *)text;
-  if (t->fields[i].kind == WIRE_BYTES)
+  if (t->fields[i].kind == WIRE_BYTES || t->fields[i].kind == WIRE_TEXT)
     return true;
   why = read_text(s, t->fields[i].kind, text, *n, &got);
   if (why != NULL)

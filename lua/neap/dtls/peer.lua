@@ -2,7 +2,7 @@
 -- datagrams, on an endpoint that has the socket. Nothing here waits.
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
-local inboxes <const> = require "neap.dtls.inbox"
+local inboxes <const> = require "neap.inbox"
 local machines <const> = require "neap.tlscore".dtls
 local sync <const> = require "neap.sync"
 

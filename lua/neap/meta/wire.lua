@@ -6,7 +6,8 @@
 ---@alias neap.wire.name
 ---| "ethernet" | "vlan" | "qinq" | "llc" | "snap" | "arp" | "sll" | "sll2" | "null" | "loop"
 ---| "ipv4" | "ipv6" | "hop_by_hop" | "destination_options" | "routing" | "fragment" | "ah" | "esp"
----| "icmp" | "icmpv6" | "igmp" | "udp" | "udplite" | "tcp" | "sctp" | "ipx" | "gre" | "vxlan"
+---| "icmp" | "icmpv6" | "igmp" | "udp" | "udplite" | "tcp" | "sctp" | "ipx" | "rip" | "sap" | "spx"
+---| "gre" | "vxlan"
 
 ---A header: its fields beside these, by the names of its RFC.
 ---@class neap.wire.layer
@@ -49,6 +50,9 @@
 ---@field tcp? neap.wire.layer
 ---@field sctp? neap.wire.layer
 ---@field ipx? neap.wire.layer
+---@field rip? neap.wire.layer
+---@field sap? neap.wire.layer
+---@field spx? neap.wire.layer
 ---@field gre? neap.wire.layer
 ---@field vxlan? neap.wire.layer
 

@@ -19,6 +19,9 @@ end
 --- How many wait to be taken.
 function inbox:count() return self.last - self.first + 1 end
 
+--- Whether somebody waits.
+function inbox:awaited() return self.newest - self.oldest + 1 > self.gone end
+
 -- ---- who waits ----
 
 local function next_waiter(self)
