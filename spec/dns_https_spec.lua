@@ -54,6 +54,26 @@ describe("DNS over HTTPS", function()
     end)
   end)
 
+  works("takes the time that an answer lay in a cache off its TTL", function()
+    local ages = { "50", "70", "99999999999999999999", "x", "0" }
+    with_server(function(request)
+      return (reply(answered(request)):gsub("\r\n", "\r\nAge: " .. table.remove(ages, 1) .. "\r\n", 1))
+    end, function(_, server)
+      local resolver = assert(dns.resolver {
+        servers = { ("https://good.example:%d/dns-query#127.0.0.1"):format(server.port) }, tls = { ca = certs.ca() },
+      })
+      local list = assert(resolver:query("a.test", "A"))
+      assert.equal(10, list[1].ttl)
+      list = assert(resolver:query("a.test", "A"))
+      assert.is_true(list.cached and list[1].ttl <= 10)
+      for i, ttl in ipairs { 0, 0, 60 } do
+        list = assert(resolver:query(i .. ".test", "A"))
+        assert.equal(ttl, list[1].ttl)
+      end
+      assert.is_false(assert(resolver:query("1.test", "A")).cached)
+    end)
+  end)
+
   for name, answer in pairs {
     ["another type"] = function(request) return reply(answered(request), "text/html") end,
     ["another status"] = function() return reply("no", "text/plain", 403) end,

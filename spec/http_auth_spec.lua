@@ -208,6 +208,10 @@ describe("Digest", function()
     assert.equal("basic", auth.best(list, { basic = true }).scheme)
     assert.is_nil(auth.best(auth.challenges "Bearer, Negotiate"))
     assert.equal("basic", auth.best(auth.challenges 'Digest realm=x, nonce=y, algorithm=foo, Basic realm=x').scheme)
+    for _, text in ipairs { "qop=other", 'opaque="\\\t"', "algorithm=foo" } do
+      assert.is_nil(auth.best { challenge("Digest realm=x, nonce=y, " .. text) })
+    end
+    assert.equal("y", auth.best({ challenge "Digest realm=x, nonce=y, qop=auth-int" }).params.nonce)
   end)
 
   it("says no to what it cannot do", function()

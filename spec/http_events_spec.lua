@@ -57,6 +57,15 @@ describe("http.events", function()
     assert.equal("1", server.requests[6].headers:get "x-mine")
   end)
 
+  works("does not say an id that no field can carry", function()
+    local server <close> = script(HEAD .. "retry: 5\nid: a\1b\ndata: a\n\n", HEAD .. "id: \xe9\ndata: b\n\n")
+    local list = {}
+    for event in http.events(server.url, { min_retry = 0.005 }) do list[#list + 1] = event.data .. event.id end
+    assert.same({ "aa\1b", "b\xe9" }, list)
+    assert.is_nil(server.requests[2].headers:get "last-event-id")
+    assert.equal("\xe9", server.requests[3].headers:get "last-event-id")
+  end)
+
   works("begins behind one that was known before", function()
     local server <close> = script()
     local stream <close> = http.events(server.url, { last_id = "77" })

@@ -29,6 +29,7 @@ local laxer <const> = {
   { "malformed Transfer-Encoding", of = "\r\n[ \t]", why = "a folded line is joined before it is looked at" },
   { "more than one Content-Length", why = "the same length twice is one, in a request, too" },
   { "Transfer-Encoding and Content-Length", why = "it goes by Transfer-Encoding, as RFC 9112, 6.3 allows" },
+  { "no Host", of = "HTTP/1%.[2-9]", why = "RFC 9110, 2.5: a later version is taken for 1.1, which must have one" },
   { "Transfer-Encoding in HTTP/1.0", why = "it is one version's as the other's" },
   { "unknown expectation", why = "it leaves Expect to its caller" },
   { "the method is too long", why = "its only limit is that of a whole head" },
@@ -133,11 +134,13 @@ local HEADS <const> = { authorization = true, ["content-type"] = true }
 
 -- What was read by either, without what is known to differ: h11 gives the coding
 -- in lower case, lengths that are the same as one, and folded lines joined by one
--- blank, where we put blanks in place of the line's end; and we leave out of the
--- trailers what is for the head.
+-- blank, where we put blanks in place of the line's end; it tells the version as
+-- it came, and we what it is taken for; and we leave out of the trailers what is
+-- for the head.
 local function alike(kind, words, bytes)
   local first, out, has_length = kind == "chunked" and 1 or 3, {}, false
   table.move(words, 1, first, 1, out)
+  if first == 3 and out[3]:find "^1%.[2-9]$" then out[3] = "1.1" end
   for i = first + 1, #words, 2 do
     local name, value = words[i], words[i + 1]
     if name == "transfer-encoding" then value = value:lower() end

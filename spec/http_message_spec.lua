@@ -648,9 +648,9 @@ end
 
 -- Where Node refuses and the RFC does not: methods that it does not know, a
 -- tab after a length, lengths that are the same, folded lines, schemes that
--- are not of letters alone.
+-- are not of letters alone, versions behind 1.1.
 local stricter <const> = {
-  HPE_INVALID_METHOD = true, HPE_INVALID_URL = true,
+  HPE_INVALID_METHOD = true, HPE_INVALID_VERSION = true, HPE_INVALID_URL = true,
   HPE_INVALID_CONTENT_LENGTH = true, HPE_UNEXPECTED_CONTENT_LENGTH = true,
 }
 

@@ -79,6 +79,8 @@ describe("http: a connection", function()
     local client <close> = http.client {}
     text_of(client, server.url, { keepalive = false })
     assert.equal("close", server.requests[1].headers:get "connection")
+    text_of(client, server.url, { keepalive = false, headers = { TE = "trailers" } })
+    assert.equal("close, TE", server.requests[2].headers:get "connection")
     assert.equal(0, client:connections().idle)
   end)
 

@@ -182,6 +182,24 @@ describe("http: a response", function()
     assert.equal(0, client:connections().active)
   end)
 
+  works("is read by one task at a time, and another one is no harm", function()
+    local go = neap.channel()
+    local server <close> = peer.raw(function(conn)
+      peer.read_request(conn)
+      conn:write "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc"
+      go:receive()
+      conn:write "def"
+    end)
+    local response <close> = assert(http.get(server.url))
+    assert.equal("abc", response:receive())
+    local task <close> = neap.spawn(function() return response:receive() end)
+    neap.sleep(0.01)
+    assert.fails("EBUSY", response:receive())
+    go:send(true)
+    assert.equal("def", (task:join()))
+    assert.fails("EOF", response:receive())
+  end)
+
   works("that nobody has gives its connection up", function()
     local gone = 0
     local server <close> = peer.raw(function(conn)

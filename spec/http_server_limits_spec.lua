@@ -306,6 +306,7 @@ describe("an HTTP server behind a proxy", function()
   it("and no connection that does not begin with it", function()
     for _, bytes in ipairs {
       "", "PROXY TCP4 1.2.3 4.5.6.7 1 2\r\n", "PROXY TCP4 1.2.3.4 4.5.6.7 1 99999\r\n",
+      "PROXY TCP4 1.2.3.4 4.5.6.7 1 080\r\n",
       "PROXY " .. ("x"):rep(200), V2 .. "\x31\x11\0\0", V2 .. "\x21\x11\xff\xff", V2 .. "\x21\x11\0\1x",
     } do
       assert.is_nil(proxied(bytes))

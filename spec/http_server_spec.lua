@@ -130,6 +130,16 @@ describe("an HTTP server", function()
       assert.truthy(errors[1].err:find "Content%-Length is 4, but the body has 5 bytes")
     end)
 
+    it("Upgrade, which Connection then says, too", function()
+      local list = { { "Upgrade", "shout" } }
+      for _, given in ipairs { { Upgrade = "shout" }, list, { upgrade = "shout", Connection = "Upgrade" } } do
+        local status, headers = answers(function() return 426, nil, given end)
+        assert.same({ 426, "shout", "Upgrade" }, { status, headers.upgrade, headers.connection })
+      end
+      local _, headers = answers(function() return 426, nil, list end, "GET", { keepalive = false })
+      assert.equal("close, Upgrade", headers.connection)
+    end)
+
     it("no body to HEAD", function()
       for _, case in ipairs {
         { function() return "hello" end, "5" },
@@ -621,6 +631,7 @@ describe("an HTTP server", function()
       ["what cannot be a body"] = { function() return 200, true end, "a boolean cannot be a body" },
       ["headers without a status"] = { function() return "x", { a = "b" } end, "begins with its status" },
       ["a status that is none"] = { function() return 99 end, "bad status 99" },
+      ["a status of four digits"] = { function() return 1000 end, "bad status 1000" },
       ["an unknown field"] = { function() return { statut = 200 } end, "has no 'statut'" },
       ["a line end in a field"] = { function() return 200, "x", { ["X-A"] = "a\r\nB: c" } end, "control character" },
       ["a bad name of a field"] = { function() return 200, "x", { ["X A"] = "a" } end, "bad name" },
@@ -761,6 +772,17 @@ describe("an HTTP server", function()
         end)
         local status, headers, body = at:ask("GET", "/")
         assert.same({ 201, "1", "one two", "t" }, { status, headers["x-a"], body, headers["trailer x-t"] })
+      end)
+    end)
+
+    it("of a length that it does not reach: the connection is cut, and on_error is told", function()
+      in_task(function()
+        local at <close> = lab.start(function(r) assert(r:respond(200, { ["Content-Length"] = "6" })):write "abc" end)
+        local conn <close> = at:connect()
+        conn:write(GET)
+        local text = conn:read "a"
+        assert.equal("abc", text:match "\r\n\r\n(.*)$")
+        assert.equal("3 bytes of the Content-Length are missing", at.errors[1].err)
       end)
     end)
 

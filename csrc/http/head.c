@@ -44,14 +44,14 @@ static int line_end(struct http_head *h, const char *bytes, const char *end,
   return HTTP_DONE;
 }
 
-/* "HTTP/1.1" */
+/* "HTTP/1.1"; what comes after 1.1 is to be taken for it (RFC 9110, 2.5). */
 static int version(struct http_head *h, const char *p) {
   if (memcmp(p, "HTTP/", 5) != 0 || !http_is(p[5], HTTP_DIGIT) || p[6] != '.' ||
       !http_is(p[7], HTTP_DIGIT))
     return http_fail(h, 400, "malformed HTTP version");
-  if (p[5] != '1' || p[7] > '1')
+  if (p[5] != '1')
     return http_fail(h, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
-  h->minor = p[7] == '1';
+  h->minor = p[7] != '0';
   return HTTP_DONE;
 }
 

@@ -245,15 +245,15 @@ local function look_up(labels, kind, s)
     local known, list, why, code = remembered(s, key, question)
     if known then return list, why, code end
   end
-  local message, bytes, server = client.ask({ labels = labels, type = kind, class = s.class }, s)
+  local message, bytes, server, age = client.ask({ labels = labels, type = kind, class = s.class }, s)
   if not message then return nil, bytes, server end
   local list, why, code, ttl = answers.select(message, question)
   if list then
     list.cached, list.server, ttl = false, server.text, why
   end
-  if key then caches.put(s.cache, key, bytes, core.now(), math.min(ttl, s.max_ttl)) end
+  if key then caches.put(s.cache, key, bytes, core.now() - (age or 0), math.min(ttl, s.max_ttl)) end
   if not list then return nil, why, code end
-  return list
+  return age and answers.age(list, age) or list
 end
 
 -- ---- names that may be short for others ----

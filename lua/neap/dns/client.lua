@@ -16,12 +16,13 @@ local SETTLED <const> = { NOERROR = true, NXDOMAIN = true }
 -- The scheme of a query's way: UDP may be left for TCP, nothing for UDP.
 local function scheme_of(server, o) return server.scheme == "udp" and o.tcp and "tcp" or server.scheme end
 
--- Sends a query and reads the answer: message, bytes; or nil, why, code.
+-- Sends a query and reads the answer: message, bytes, its age if that is known;
+-- or nil, why, code.
 local function exchange(server, asked, o)
   local deadline = math.min(core.now() + o.try_timeout, o.deadline)
   local scheme = scheme_of(server, o)
   local query = queries.new(asked, setmetatable({ pad = scheme == "tls" or scheme == "https" }, { __index = o }))
-  local bytes, why, code, strangers = transport[scheme](server, query, deadline, o.context, o.kept)
+  local bytes, why, code, strangers, age = transport[scheme](server, query, deadline, o.context, o.kept)
   if bytes and scheme == "udp" and messages.header(bytes).tc then
     deadline = math.min(core.now() + o.try_timeout, o.deadline)
     bytes, why, code, strangers = transport.tcp(server, query, deadline)
@@ -35,7 +36,7 @@ local function exchange(server, asked, o)
   message, why = messages.decode(bytes)
   if not message then return nil, "malformed answer: " .. why, "EBADMSG" end
   if message.tc then return nil, "malformed answer: it is truncated", "EBADMSG" end
-  return message, bytes
+  return message, bytes, age
 end
 
 -- A server that does not know EDNS is asked again without (RFC 6891 6.2.2).
@@ -61,7 +62,7 @@ local function said(server, why)
 end
 
 --- Asks o.servers for { labels =, type =, class = }: message, its bytes, the
--- server; or nil, what each of them did, the code of the last. Those that were
+-- server, its age if that is known; or nil, what each of them did, the code of the last. Those that were
 -- silent are asked again, o.tries times in all. o.any_rcode: whatever comes
 -- counts.
 function M.ask(asked, o)
@@ -72,7 +73,7 @@ function M.ask(asked, o)
       if core.now() >= o.deadline then break end
       local message, why, code = ask_server(server, asked, o)
       local complaint = message and useless(message, o)
-      if message and not complaint then return message, why, server end
+      if message and not complaint then return message, why, server, code end
       if message then why, code = complaint, "EAI_FAIL" end
       if code == "ETIMEDOUT" then silent[#silent + 1] = server end
       if not told[server] then told[#told + 1] = server end

@@ -23,7 +23,7 @@ local PORT_TRIES <const> = 16
 local function reply_to(query, rcode)
   return {
     id = query.id, qr = true, opcode = query.opcode, rd = query.rd, question = query.question, rcode = rcode,
-    edns = query.edns and { udp_size = UDP_SIZE } or nil,
+    edns = query.edns and { udp_size = UDP_SIZE, dnssec = query.edns.dnssec } or nil, -- RFC 3225 3
   }
 end
 
@@ -31,7 +31,7 @@ end
 local function reply_to_garbage(bytes)
   local header = messages.header(bytes)
   if not header or header.qr then return nil end
-  return { id = header.id, qr = true, rcode = "FORMERR" }
+  return { id = header.id, qr = true, opcode = header.opcode, rd = header.rd, rcode = "FORMERR" }
 end
 
 -- What cannot be asked: a rcode, or nil.

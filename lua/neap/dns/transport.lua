@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- The ways of a query to a server and of an answer back. Each returns the
--- bytes of the answer; or nil, why, code, how many messages were no answer.
+-- bytes of the answer, and fifth its age in seconds if that is known; or nil,
+-- why, code, how many messages were no answer.
 local core <const> = require "neap.core"
 local keeping <const> = require "neap.dns.kept"
 local queries <const> = require "neap.dns.query"
@@ -90,10 +91,19 @@ end
 
 local MESSAGE <const> = "application/dns-message"
 
+-- How long an answer lay in a cache of HTTP, by which its TTLs are too long (RFC
+-- 8484 5.1).
+local function age_of(response)
+  local digits = (response.headers:get "age" or ""):match "^%d+$"
+  return digits and (#digits < 10 and math.tointeger(tonumber(digits)) or 1 << 31) or nil
+end
+
 -- The message in an answer of HTTP.
 local function message_in(response)
   local status = response.status
-  if status ~= 200 then return nil, ("the server answers %d %s"):format(status, response.reason), "EPROTO" end
+  if status < 200 or status > 299 then
+    return nil, ("the server answers %d %s"):format(status, response.reason), "EPROTO"
+  end
   local kind = response.headers:get "content-type" or ""
   if kind:lower():match "^[ \t]*([^; \t]*)" ~= MESSAGE then
     return nil, ("the server's answer is no %s"):format(MESSAGE), "EPROTO"
@@ -136,7 +146,7 @@ function M.https(server, query, deadline, context, kept)
   local bytes
   bytes, why, code = message_in(response)
   if not bytes then return nil, why, code, 0 end
-  if queries.answers(query, bytes) then return bytes end
+  if queries.answers(query, bytes) then return bytes, nil, nil, 0, age_of(response) end
   return nil, "the answer is another query's", "EBADMSG", 1
 end
 

@@ -142,6 +142,8 @@ local function hasher(name)
   end
 end
 
+local UNFIT <const> = "[\0-\x1f\x7f]" -- for what goes into a field
+
 -- "auth", "auth-int", or nil where none is offered (RFC 2069); false for what
 -- cannot be done.
 local function quality_of(challenge, body)
@@ -154,6 +156,15 @@ local function quality_of(challenge, body)
   return false
 end
 
+-- How good a challenge of Digest is, the best being 1; nil if it cannot be
+-- answered, whoever asks for what.
+local function rank_of(challenge)
+  local p <const>, name <const> = challenge.params, split_algorithm(challenge)
+  if not (p.nonce and p.realm) or (p.nonce .. p.realm .. (p.opaque or "")):find(UNFIT) then return nil end
+  if quality_of(challenge, "") == false or not hasher(name) then return nil end
+  return strength[name]
+end
+
 --- The challenge to answer: of Digest the strongest algorithm that can be done,
 -- else Basic; nil if there is neither. `schemes`: only these, { digest = true }.
 function M.best(challenges, schemes)
@@ -163,8 +174,7 @@ function M.best(challenges, schemes)
     if schemes and not schemes[challenge.scheme] then
       mine = nil
     elseif challenge.scheme == "digest" then
-      local name = split_algorithm(challenge)
-      mine = challenge.params.nonce and challenge.params.realm and hasher(name) and strength[name]
+      mine = rank_of(challenge)
     elseif challenge.scheme == "basic" then
       mine = 100
     end
@@ -196,7 +206,7 @@ end
 function M.digest(challenge, given)
   local p = challenge.params
   if not (p.nonce and p.realm) then return bad "a challenge of Digest without a nonce or a realm" end
-  if (given.user .. given.password .. given.uri .. p.nonce .. p.realm .. (p.opaque or "")):find "[\0-\x1f\x7f]" then
+  if (given.user .. given.password .. given.uri .. p.nonce .. p.realm .. (p.opaque or "")):find(UNFIT) then
     return bad("a control character in the credentials or the challenge", "EINVAL")
   end
   local name, session = split_algorithm(challenge)

@@ -96,6 +96,7 @@ end
 -- ---- the end ----
 
 local function fail(self, why, code)
+  if code == "EBUSY" then return nil, why, code end -- another task reads, and goes on
   self.body_why, self.body_code = why, code
   if self.decoder then self.decoder:close() end
   if self.body_ended then self:body_ended(false) end

@@ -21,10 +21,11 @@ events.__index = events
 
 -- ---- one connection ----
 
--- What is said each time, besides what the program says.
+-- What is said each time, besides what the program says. An id may be what no
+-- field can carry.
 local function fields_of(self)
-  local list = { { "Accept", sse.TYPE }, { "Cache-Control", "no-store" } }
-  if self.last_id ~= "" then list[3] = { "Last-Event-ID", self.last_id } end
+  local list, last = { { "Accept", sse.TYPE }, { "Cache-Control", "no-store" } }, self.last_id
+  if last ~= "" and not last:find "[\0-\x08\x0a-\x1f\x7f]" then list[3] = { "Last-Event-ID", last } end
   local given = self.request.headers or {}
   for name, value in pairs(given) do
     if type(name) == "string" then list[#list + 1] = { name, value } else list[#list + 1] = value end

@@ -202,6 +202,7 @@ function M.head(state, o, route)
     connection = "Upgrade"
     list[#list + 1] = { "Upgrade", o.upgrade }
   end
+  if has.te then connection = connection and connection .. ", TE" or "TE" end -- RFC 9110, 10.1.4
   return httpcore.request(state.method, where, list, state.framing, connection)
 end
 

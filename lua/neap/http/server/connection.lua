@@ -230,7 +230,10 @@ local function is_options(request) return request.form == "asterisk" and request
 -- After the answer: true if there can be another request.
 local function settled(self, request)
   local out <const> = rawget(request, "writer")
-  if out and not out.over then out:finish() end
+  if out and not out.over then
+    local whole <const>, why <const>, code <const> = out:finish()
+    if not whole and code == "EPROTO" then self.server:failed(why, "", request) end -- the handler's fault
+  end
   if out and out.failed then return false end
   if self.keep and request.framing and not requests.drain(request) then self.keep = false end
   if self.wire then

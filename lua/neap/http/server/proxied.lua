@@ -137,6 +137,13 @@ end
 
 local function bad(why) return nil, "PROXY protocol: " .. why, "EPROTO" end
 
+-- 0 to 65535, without zeros in front; or nil.
+local function port_number(digits)
+  if digits:find "^0." or #digits > 5 then return nil end
+  local number <const> = math.tointeger(tonumber(digits))
+  return number <= 65535 and number or nil
+end
+
 local function first_version(line)
   local family, from, to, from_port, to_port = line:match "^PROXY (TCP[46]) ([^ ]+) ([^ ]+) (%d+) (%d+)\r\n$"
   if not family then
@@ -144,8 +151,8 @@ local function first_version(line)
     return bad "a malformed line"
   end
   local read <const> = family == "TCP4" and ip.bytes4 or ip.bytes6
-  from_port, to_port = math.tointeger(tonumber(from_port)), math.tointeger(tonumber(to_port))
-  if not read(from) or not read(to) or not from_port or not to_port or from_port > 65535 or to_port > 65535 then
+  from_port, to_port = port_number(from_port), port_number(to_port)
+  if not read(from) or not read(to) or not from_port or not to_port then
     return bad "a malformed address"
   end
   return { ip = from, port = from_port, local_ip = to, local_port = to_port }

@@ -83,10 +83,12 @@ local function emit(conn, head, body)
   return M.flush(conn)
 end
 
--- What Connection says: nothing while 1.1 goes on.
-local function connection_of(conn, request)
-  if not conn.keep then return "close" end
-  return request.version == "1.0" and "keep-alive" or nil
+-- What Connection says: nothing while 1.1 goes on, but that Upgrade is for this
+-- connection alone (RFC 9110, 7.8).
+local function connection_of(conn, request, headers)
+  local said <const> = not conn.keep and "close" or request.version == "1.0" and "keep-alive" or nil
+  if field(headers, "upgrade") == nil then return said end
+  return said and said .. ", Upgrade" or "Upgrade"
 end
 
 -- What was asked for from here on cannot be answered on this connection.
@@ -136,7 +138,7 @@ local function make_head(conn, request, status, body, kind, headers, trailers)
   elseif framing == "close" or request.method == "HEAD" and framing == "chunked" then
     shown = nil
   end
-  local connection = connection_of(conn, request)
+  local connection = connection_of(conn, request, headers)
   -- Without both the handler's own framing would be written.
   if not shown and not connection then connection = "" end
   local head = build(status, headers, shown, connection)
@@ -240,7 +242,7 @@ function M.returned(conn, request, a, b, c)
     return M.answer(conn, request, 200, a)
   end
   if kind == "number" then
-    if b == nil and c == nil and a >= 400 then b = M.phrase(a) .. "\n" end
+    if b == nil and c == nil and a >= 400 and a < 600 then b = M.phrase(a) .. "\n" end
     return M.answer(conn, request, a, b, c)
   elseif kind == "table" and not send.isfile(a) and not getmetatable(a) then
     for name in pairs(a) do
