@@ -50,6 +50,11 @@ Z := $(shell $(PKG_CONFIG) --exists zlib 2>/dev/null && echo yes)
 Z_MORE := $(shell for p in libbrotlidec libzstd; do \
   $(PKG_CONFIG) --exists $$p 2>/dev/null && echo $$p; done)
 
+# neap/usrsctpcore.so likewise, for libusrsctp.
+USRSCTP_NOTE = $(shell v=$$($(PKG_CONFIG) --modversion usrsctp 2>/dev/null) && \
+  echo "usrsctp $$v found" || echo "usrsctp not found: SCTP needs the kernel's")
+USRSCTP := $(shell $(PKG_CONFIG) --exists usrsctp 2>/dev/null && echo yes)
+
 # A thread of ours may outlive the Lua state, and OpenSSL knows functions of
 # ours: their code must stay mapped.
 NODELETE = $(shell t=$$(mktemp) && \
@@ -85,7 +90,8 @@ CORE := $(BUILD)/neap/core.so
 
 # Objects of their own, which need no symbol of the core: neap/NAMEcore.so is
 # made of csrc/NAME and csrc/lua/NAME, and is loaded only when its module is.
-PARTS := wire http $(if $(Z),z) $(if $(PCAP),filter) $(if $(IDN),idn) $(if $(TLS),tls)
+PARTS := wire http $(if $(Z),z) $(if $(PCAP),filter) $(if $(IDN),idn) $(if $(TLS),tls) \
+  $(if $(USRSCTP),usrsctp)
 FLAGS_filter = $(shell $(PKG_CONFIG) --cflags libpcap)
 LIBS_filter = $(shell $(PKG_CONFIG) --libs libpcap)
 FLAGS_idn = $(shell $(PKG_CONFIG) --cflags libidn2)
@@ -96,8 +102,13 @@ FLAGS_z = $(shell $(PKG_CONFIG) --cflags zlib $(Z_MORE)) \
 LIBS_z = $(shell $(PKG_CONFIG) --libs zlib $(Z_MORE))
 FLAGS_tls = $(shell $(PKG_CONFIG) --cflags openssl)
 LIBS_tls = $(shell $(PKG_CONFIG) --libs openssl) $(NODELETE)
+FLAGS_usrsctp = $(shell $(PKG_CONFIG) --cflags usrsctp)
+LIBS_usrsctp = $(shell $(PKG_CONFIG) --libs usrsctp) -pthread $(NODELETE)
+# What some need of the layers below, of which each gets its own.
+BELOW_usrsctp := base/error sys/addr sys/cmsg sys/fd sys/sock sys/sockmany
 PART_SOURCES = $(sort $(wildcard $(addprefix csrc/,$(1)/*.c lua/$(1)/*.c)))
-PART_OBJECTS = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(call PART_SOURCES,$(1)))
+PART_OBJECTS = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(call PART_SOURCES,$(1))) \
+  $(BELOW_$(1):%=$(BUILD)/obj/%.o)
 ALL_SOURCES := $(SOURCES) $(foreach part,$(PARTS),$(call PART_SOURCES,$(part)))
 MODULES := $(CORE) $(PARTS:%=$(BUILD)/neap/%core.so)
 
@@ -147,7 +158,7 @@ fuzz: ## FUZZ damaged packets (a million) for neap.wire, libFuzzer for neap.http
 	@$(MAKE) damage BUILD=$(BUILD)/asan SAN=address,undefined CFLAGS=-O1
 	@$(MAKE) fuzzer
 
-vm: ## what needs a kernel with kTLS, in one that is booted for it
+vm: ## what needs a kernel with kTLS or SCTP, in one that is booted for it
 	@.ci/deps build run vm
 	@$(MAKE) machine
 
@@ -173,6 +184,7 @@ help: ## this list
 	@echo 'filters:  $(PCAP_NOTE)'
 	@echo 'names:    $(IDN_NOTE)'
 	@echo 'bodies:   $(Z_NOTE)'
+	@echo 'SCTP:     $(USRSCTP_NOTE)'
 
 # What the targets above do once their needs are there.
 
@@ -190,7 +202,7 @@ damage: all
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  $(LUA) test/fuzz/wire.lua $(FUZZ)
 
-machine: all
+machine: all $(BUILD)/probe.so
 	@$(RUN) test/vm/boot test/vm/*.lua
 
 # For FUZZ_SECONDS, over what test/fuzz/http has, what the specs have, and

@@ -267,7 +267,49 @@ local function pages()
   assert(task:join())
 end
 
--- ---- 11. with privilege ----
+-- ---- 11. transports that Lua never had ----
+
+-- Messages keep their borders, and each stream of an association its order.
+local function associations()
+  local sctp <const> = require "neap.sctp"
+  local engine, missing = sctp.engine()
+  if not engine then return say("sctp: skipped: %s", missing) end
+  local near, far <close> = sctp.pair { timeout = 5 }
+  assert(near, far)
+  assert(near:send("a page", { stream = 1, ppid = 7 }))
+  assert(near:send("a picture", { stream = 2 }))
+  for _ = 1, 2 do
+    local data, info = assert(far:receivemsg())
+    say("sctp, %s engine: %q in stream %d", engine, data, info.stream)
+  end
+  near:close()
+end
+
+-- Two nodes of one IPX network, which lies in UDP; and a stream between them.
+local function office()
+  local ipx <const>, spx <const> = require "neap.ipx", require "neap.spx"
+  local server <close> = assert(ipx.server("127.0.0.1", 0))
+  local _, port = server:getsockname()
+  local here <close> = assert(ipx.ipxnet("127.0.0.1", port))
+  local there <close> = assert(ipx.ipxnet("127.0.0.1", port))
+  local listener <close> = assert(spx.listen { carrier = there, socket = 0x5000 })
+  local greeter <const> = neap.spawn(function()
+    local conn <close> = assert(listener:accept(5))
+    assert(conn:write("welcome, " .. conn:read("l")))
+  end)
+  local conn <close> = assert(spx.connect(0, select(2, there:getaddress()), 0x5000, { carrier = here, timeout = 5 }))
+  assert(conn:write("node " .. select(2, here:getaddress()), "\n"))
+  say("spx, over a DOSBox server of our own: %s", assert(conn:read("a")))
+  greeter:join()
+end
+
+local function seldom()
+  stop "11. SCTP, and IPX with SPX over it"
+  associations()
+  office()
+end
+
+-- ---- 12. with privilege ----
 
 local PROTOCOL <const>, ETHERTYPE <const> = 253, 0x88b5 -- for experiments
 
@@ -306,7 +348,7 @@ local refusals <const> = { "Operation not permitted", "Permission denied", "No s
   "not supported" }
 
 local function privileged()
-  stop "11. below UDP: what needs root"
+  stop "12. below UDP: what needs root"
   for _, try in ipairs { { "raw", raw_ip }, { "packet", frames }, { "tun", tunnel } } do
     local name, fn = try[1], try[2]
     local ok, why = pcall(fn)
@@ -317,7 +359,7 @@ local function privileged()
   end
 end
 
--- ---- 12. how fast ----
+-- ---- 13. how fast ----
 
 local function round_trips(port, seconds)
   local conn <close> = assert(tcp.connect("127.0.0.1", port))
@@ -347,7 +389,7 @@ local function bulk(port, seconds)
 end
 
 local function speed(port)
-  stop "12. how fast, client and server being this one process"
+  stop "13. how fast, client and server being this one process"
   local trips, bytes = round_trips(port, 0.4), bulk(port, 0.4)
   say("throughput: %.0f round trips of 64 bytes/s, %.0f MB/s there and back",
     trips, bytes / 1e6)
@@ -370,6 +412,7 @@ local function tour()
   unix_datagrams()
   secrets()
   pages()
+  seldom()
   privileged()
   speed(port)
   assert(listener:stop(1))

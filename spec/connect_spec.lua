@@ -47,7 +47,7 @@ describe("a URL of udp", function()
       assert.raises("bad argument #1", neap.listen, wrong)
     end
     assert.raises("is no udp://host:port", neap.listen, "udp://nothing")
-    assert.raises("the schemes are tcp, udp, tls, dtls and unix", neap.listen, "gopher://x:70")
+    assert.raises("the schemes are tcp, udp, tls, dtls, sctp and unix", neap.listen, "gopher://x:70")
     assert.raises("port must be in", neap.connect, "udp://127.0.0.1:70000")
     assert.raises("port must be in", neap.connect, "udp://127.0.0.1:0")
     assert.raises("unknown option 'backlog'", neap.listen, "udp://127.0.0.1:0", { backlog = 5 })

@@ -3,6 +3,7 @@
 local helper <const> = require "support.helper"
 local neap <const> = require "neap"
 local netns <const> = require "support.netns"
+local sctp <const> = require "neap.sctp"
 local udp <const> = require "neap.udp"
 
 local in_task <const>, quote <const> = helper.in_task, helper.quote
@@ -21,14 +22,16 @@ process.__index = process
 
 -- Begins an example, with arguments, in a namespace or here (nil). Its input is
 -- a pipe that the test holds, unless it is given; its outputs go to files.
-local function start(space, name, words, input)
+-- environment: more of it, as a shell has it.
+local function start(space, name, words, input, environment)
   local self = setmetatable({ out = helper.tmpname(), err = helper.tmpname(), status = helper.tmpname() }, process)
   -- In the background of its own group it would pass a signal on twice.
   local line = { "timeout --foreground -k 5", SECONDS, quote(helper.lua), "examples/" .. name }
   for _, word in ipairs(words) do line[#line + 1] = quote(word) end
-  local command = ("export LUA_PATH=%s LUA_CPATH=%s; %s %s >%s 2>%s & echo $! >%s.pid; wait $!; echo $? >%s"):format(
-    quote(package.path), quote(package.cpath), table.concat(line, " "), input or "<&3", self.out, self.err,
-    self.status, self.status)
+  local command = ("export LUA_PATH=%s LUA_CPATH=%s %s; %s %s >%s 2>%s & " ..
+    "echo $! >%s.pid; wait $!; echo $? >%s"):format(
+    quote(package.path), quote(package.cpath), environment or "", table.concat(line, " "), input or "<&3", self.out,
+    self.err, self.status, self.status)
   -- A shell's background job has no input unless it says so: hence the 3.
   local function open() return assert(io.popen(("exec 3<&0 2>/dev/null; %s"):format(command), "w")) end
   self.pipe = space and space:inside(open) or open()
@@ -319,6 +322,47 @@ describe("examples/dtls_echo.lua", function()
         assert.same({ 1, "" }, { code, out })
         assert.is_truthy(err:find("usage: ", 1, true), err)
       end
+    end)
+  end)
+end)
+
+describe("examples of SCTP", function()
+  local there <const> = sctp.engines().user -- what it opens once is open before the tests
+  local function need_user() helper.need(there == true, there) end
+
+  it("echo lines, each in a stream of its own", function()
+    need_user()
+    in_task(function()
+      local server <close> = start(nil, "sctp_echo.lua", { "listen", "0", "0" })
+      local port <const>, udp_port <const> = server:printed "UDP port "
+        :match "listening on port (%d+), UDP port (%d+)"
+      local client = start(nil, "sctp_echo.lua", { "connect", "127.0.0.1", port, udp_port })
+      client:write "ebb\n\nflood\n"
+      client:printed "1: flood\n"
+      local code, out, err = client:finish()
+      assert.same({ 0, "" }, { code, err })
+      assert.is_truthy(out:find("0: ebb\n", 1, true), out)
+      code, out, err = run(nil, "sctp_echo.lua", {})
+      assert.same({ 1, "" }, { code, out })
+      assert.is_truthy(err:find("usage: ", 1, true), err)
+    end)
+  end)
+
+  it("chat without a server", function()
+    need_user()
+    in_task(function()
+      local ann <close> = start(nil, "sctp_chat.lua", { "ann", "0" }, nil, "UDP_PORT=0")
+      local udp_port <const>, port <const> = ann:printed "* port ":match "UDP port (%d+)\n%* port (%d+)\n"
+      local bob <close> = start(nil, "sctp_chat.lua", { "bob", "0", "127.0.0.1", port }, nil,
+        "UDP_PORT=0 ENCAP_PORT=" .. udp_port)
+      bob:printed "is here"
+      ann:printed "is here"
+      bob:write "hello\n"
+      ann:printed "bob: hello\n"
+      ann:write "hello, too\n"
+      bob:printed "ann: hello, too\n"
+      bob:finish()
+      ann:printed "* somebody has left\n"
     end)
   end)
 end)

@@ -62,10 +62,10 @@ describe("the pages", function()
 end)
 
 describe("README.md", function()
-  it("has a cookbook of seventeen recipes", function()
+  it("has a cookbook of eighteen recipes", function()
     local file <close> = assert(io.open "README.md")
     local cookbook = file:read "a":match "\n## Cookbook\n(.-)\n## "
     local _, recipes = cookbook:gsub("\n### ", "")
-    assert.equal(17, recipes)
+    assert.equal(18, recipes)
   end)
 end)

@@ -15,7 +15,7 @@ enum record_flags {
   RECORD_CUT = 4, /* with one: what was received of a long record is void */
   RECORD_UNORDERED = 8,
   RECORD_ABORT = 16, /* send: the association is aborted, the data says why */
-  RECORD_SHUTDOWN = 32, /* send: and nothing more after this */
+  RECORD_SHUTDOWN = 32,  /* send: and nothing more after this */
   RECORD_IMMEDIATE = 64, /* send: to be acknowledged at once */
   RECORD_EMPTY = 128     /* receive: 0 bytes, and not the end */
 };

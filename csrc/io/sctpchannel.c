@@ -103,16 +103,26 @@ static uint8_t to_flags(unsigned flags) {
                    (flags & RECORD_IMMEDIATE ? PARCEL_IMMEDIATE : 0));
 }
 
-static ssize_t sctp_send(struct channel *c, const struct iovec *iov, int n,
-                         const struct record *r) {
-  struct parcel p = {0};
+static size_t length(const struct iovec *iov, int n) {
   size_t len = 0;
-  ssize_t sent;
   int i;
   for (i = 0; i < n; i++)
     len += iov[i].iov_len;
+  return len;
+}
+
+static ssize_t sctp_send(struct channel *c, const struct iovec *iov, int n,
+                         const struct record *r) {
+  struct parcel p = {0};
+  size_t len = length(iov, n);
+  bool ends = r->flags & RECORD_SHUTDOWN && !of(c)->many;
+  ssize_t sent;
   if (!(r->flags & RECORD_END)) /* the kernel knows no parts of messages */
     return -EOPNOTSUPP;
+  if (r->flags & RECORD_ABORT && !of(c)->many) /* but by close(2) */
+    return -EOPNOTSUPP;
+  if (ends && len == 0)
+    return sys_shutdown(of(c)->fd, 1);
   p.association = r->association;
   p.ppid = r->ppid;
   p.context = r->context;
@@ -120,7 +130,7 @@ static ssize_t sctp_send(struct channel *c, const struct iovec *iov, int n,
   p.stream = r->stream;
   p.key = r->key;
   p.policy = r->policy;
-  p.flags = to_flags(r->flags);
+  p.flags = to_flags(ends ? r->flags & ~(unsigned)RECORD_SHUTDOWN : r->flags);
   if (r->addr.len > 0)
     p.addr = r->addr;
   else
@@ -129,6 +139,8 @@ static ssize_t sctp_send(struct channel *c, const struct iovec *iov, int n,
   sent = sctp_put(of(c)->fd, iov, n, &p);
   if (sent == -EMSGSIZE && sctp_makeroom(of(c)->fd, len))
     sent = sctp_put(of(c)->fd, iov, n, &p);
+  if (sent > 0 && ends)
+    sys_shutdown(of(c)->fd, 1);
   return sent == 0 ? (ssize_t)len : sent;
 }
 
@@ -172,6 +184,8 @@ static int sctp_handshake(struct channel *c) {
 
 static int sctp_shutdown(struct channel *c, int how) {
   (void)how; /* SCTP has no end of one direction */
+  if (of(c)->mute)
+    return 0;
   return of(c)->many ? -EOPNOTSUPP : sys_shutdown(of(c)->fd, 1);
 }
 

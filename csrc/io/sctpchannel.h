@@ -11,6 +11,7 @@ struct sctpchannel {
   struct channel base;
   int fd;
   bool many;              /* one-to-many: it has no end of its own */
+  bool mute;              /* its end is not said: close(2) aborts */
   bool tells_association; /* its user asked for these notifications */
   bool tells_cuts;
   bool cut;    /* what was received of a long message is void */

@@ -14,7 +14,7 @@
 #include "sys/sock.h"
 #include "sys/sockopt.h"
 
-#define SOCKET_CLASS "neap.sctpsocket"
+#define SOCKET_CLASS "neap.sctp.bare"
 
 enum { SCTP_LEVEL = 132, OPTION_MOST = 65536 };
 
@@ -209,6 +209,12 @@ static int l_tells(lua_State *L) {
   return 1;
 }
 
+/* sctp_mute(channel): close() says no end. */
+static int l_mute(lua_State *L) {
+  check_channel(L)->mute = true;
+  return 0;
+}
+
 void neap_open_sctp(lua_State *L) {
   static const luaL_Reg meta[] = {
     {"__gc",    l_close},
@@ -232,6 +238,7 @@ void neap_open_sctp(lua_State *L) {
     {"sctp_listen",   l_listen  },
     {"sctp_channel",  l_channel },
     {"sctp_tells",    l_tells   },
+    {"sctp_mute",     l_mute    },
     {NULL,            NULL      }
   };
   neap_class(L, SOCKET_CLASS, meta, methods);

@@ -2,7 +2,6 @@
 #include "sys/sctp.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -225,7 +224,8 @@ int sctp_peel(int fd, uint32_t association) {
 }
 
 bool sctp_makeroom(int fd, size_t len) {
-  int before = 0, now = 0, want = len > INT_MAX / 2 ? INT_MAX / 2 : (int)len;
+  const size_t most = 32 * 1024 * 1024;
+  int before = 0, now = 0, want = len > most ? (int)most : (int)len;
   socklen_t size = sizeof before;
   if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &before, &size) == -1 ||
       (size_t)before >= len)

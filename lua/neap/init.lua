@@ -60,7 +60,7 @@ function M.run(fn, ...)
 end
 
 -- Schemes whose addresses are a host and a port; what listening is called.
-local hosted <const> = { tcp = "listen", udp = "open", tls = "listen", dtls = "listen" }
+local hosted <const> = { tcp = "listen", udp = "open", tls = "listen", dtls = "listen", sctp = "listen" }
 
 -- Which module knows a scheme, and how its addresses are written.
 local function open_url(url, call, ...)
@@ -78,10 +78,10 @@ local function open_url(url, call, ...)
   elseif scheme == "unix" then
     return require "neap.unix"[call]((rest:gsub("^//", "", 1):gsub("^@", "\0", 1)), ...)
   end
-  error(("bad argument #1 ('%s': the schemes are tcp, udp, tls, dtls and unix)"):format(url), 3)
+  error(("bad argument #1 ('%s': the schemes are tcp, udp, tls, dtls, sctp and unix)"):format(url), 3)
 end
 
---- Connects to "tcp://host:port" (udp, tls, dtls), "unix:/path" or
+--- Connects to "tcp://host:port" (udp, tls, dtls, sctp), "unix:/path" or
 -- "unix:@abstract".
 function M.connect(url, given) return open_url(url, "connect", given) end
 

@@ -8,7 +8,7 @@
 --   <!-- skip: why this one cannot run here -->
 -- The setup shares the block's globals. Each block finds neap, tcp, unix and
 -- the other modules as globals, and to build a setup of: echo(), peer(...),
--- server(fn), tlsserver(starttls), dtlsserver(), nameserver(zone), web(handler),
+-- server(fn), tlsserver(starttls), dtlsserver(), sctpserver(), nameserver(zone), web(handler),
 -- sockets(options), path(), after(seconds, fn), forever(seconds),
 -- input(text), and skip(why) for what only the setup can find out. Where the block says `--> text`
 -- behind a print, that must be among what is printed, in this order; a text
@@ -54,7 +54,7 @@ end
 local prelude <const> = [==[
 neap, tcp, unix = require "neap", require "neap.tcp", require "neap.unix"
 setmetatable(_G, { __index = function(_, name)
-  for module in ("udp raw packet tun icmp wire pcap filter tls dtls x509 dns http ipx"):gmatch "%S+" do
+  for module in ("udp raw packet tun icmp wire pcap filter tls dtls x509 dns http ipx spx sctp"):gmatch "%S+" do
     if name == module then return require("neap." .. name) end
   end
 end })
@@ -114,6 +114,21 @@ function dtlsserver()
   end)
   local host, port = listener:getsockname()
   return host, port, cert:pem(), cert:pem(), key:pem()
+end
+function sctpserver()
+  local engine, why = sctp.engine()
+  if not engine then skip(why) end
+  local listener = keep(assert(sctp.listen("127.0.0.1", 0, { udp_port = engine == "user" and 0 or nil })))
+  neap.spawn({ daemon = true, name = "server" }, listener.serve, listener, function(conn)
+    for data, info in function() return conn:receivemsg() end do
+      conn:send(data, { stream = info.stream, ppid = info.ppid })
+    end
+  end)
+  return listener:getsockname()
+end
+function needs_sctp()
+  local engine, why = sctp.engine()
+  if not engine then skip(why) end
 end
 function nameserver(zone)
   local server = keep(assert(dns.server(function(question)

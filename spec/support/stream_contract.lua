@@ -59,7 +59,8 @@ end
 --- kind: how the suite names it. make_pair(options): two streams; what the
 -- first writes the second reads. traits: `oneway` if nothing goes back,
 -- `plain` if it is no socket, `secure` if what its descriptor carries is
--- encrypted.
+-- encrypted, `whole` if the end of one direction is that of both, `kept` if the
+-- descriptor cannot be given away.
 return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
   traits = traits or {}
 
@@ -80,7 +81,7 @@ return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
   end
 
   local function given_away(...)
-    if not traits.secure then works(...) end
+    if not traits.secure and not traits.kept then works(...) end
   end
 
   -- A record of an interrupted write leaves with what is sent next.
@@ -734,7 +735,7 @@ return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
     end)
 
     works("while it is held up takes no processor time", function(a, b)
-      if not traits.oneway then assert(b:shutdown "w") end
+      if not traits.oneway and not traits.whole then assert(b:shutdown "w") end
       local writer = neap.spawn(function() return a:write(("x"):rep(16 * 1024 * 1024)) end)
       waiting(writer)
       neap.sleep(0.02)
@@ -973,7 +974,17 @@ return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
     end)
   else
     describe("half-closing " .. kind, function()
-      both_ways("ends one direction and leaves the other", function(a, b)
+      if traits.whole then
+        works("ends both directions, once all has come that was sent before", function(a, b)
+          assert(b:write "answer")
+          assert(a:write "question")
+          assert.equal("answer", a:read(6))
+          assert.equal(a, a:shutdown "w")
+          assert.equal("question", b:read "a")
+          assert.fails("EOF", a:read(1))
+          eventually(function() return select(3, b:write "late") == "EPIPE" end)
+        end)
+      else both_ways("ends one direction and leaves the other", function(a, b)
         assert(a:write "question")
         assert.equal(a, a:shutdown "w")
         assert.equal("question", b:read "a")
@@ -983,7 +994,7 @@ return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
         assert(b:shutdown "w")
         assert.equal("more", a:read "a")
         assert.fails("EOF", a:read(1))
-      end)
+      end) end
 
       both_ways("fails later writes with EPIPE", function(a)
         assert(a:shutdown "w")
@@ -1116,6 +1127,9 @@ return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
         assert.equal("x", b:read "a")
       end)
       in_task(function() make_pair() end)
+      if traits.kept then -- what carried it goes once the end was said
+        eventually(function() return helper.count_fds() == before end)
+      end
       assert.equal(before, helper.count_fds())
     end)
   end)
@@ -1127,8 +1141,8 @@ return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
       assert.matches("^neap%.stream.*" .. a:fileno(), tostring(a))
     end)
 
-    if traits.secure then
-      works("is not given away: what it carries is encrypted", function(a, b)
+    if traits.secure or traits.kept then
+      works("is not given away: alone it means nothing", function(a, b)
         assert.fails("EOPNOTSUPP", a:detach())
         assert.is_true(a:isopen())
         assert(a:write "goes on")

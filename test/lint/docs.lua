@@ -17,6 +17,7 @@ local internal <const> = {
   ["neap.base64"] = true,
   ["neap.coroutine"] = true, -- neap.coroutine, with the standard table's names
   ["neap.linktype"] = true, -- the table of neap.filter and neap.pcap
+  ["neap.datagram"] = true, -- what neap.dtls and its like are made of
   ["neap.inbox"] = true, -- what neap.dtls and its like are made of
   ["neap.listener"] = true, -- methods of the class
   ["neap.message"] = true, -- methods of the class
