@@ -225,6 +225,7 @@ describe("ipx.ethernet", function()
     assert.raises("option 'framing' must be", ipx.ethernet, "lo", { framing = "802.5" })
     assert.raises("option 'mtu'", ipx.ethernet, "lo", { mtu = 30 })
     assert.raises("option 'router'", ipx.ethernet, "lo", { router = "127.0.0.1" })
+    assert.raises("option 'router' needs 'network'", ipx.ethernet, "lo", { router = "00:11:22:33:44:55" })
     assert.raises("unknown option 'bind'", ipx.ethernet, "lo", { bind = "x" })
   end)
 

@@ -165,7 +165,28 @@ describe("ipx.services", function()
     eventually(function() return right:statistics().sockets == 0 end)
     local services <const> = offer(right, { interval = 60 })
     right:close()
+    eventually(function() return not services:isopen() end)
     assert.is_true(services:stop())
+  end)
+
+  works("tells what a short packet has room for, and needs room for one", function(left, right)
+    right:close()
+    local port <const> = select(2, left:getsockname())
+    local function short(mtu)
+      return assert(ipx.udp { bind = "127.0.0.2", port = port, peers = { "127.0.0.1" }, network = 0xcafe, mtu = mtu })
+    end
+    do
+      local carrier <close> = short(95)
+      assert.fails("EMSGSIZE", ipx.services { carrier = carrier, services = SERVICES })
+    end
+    local carrier <close> = short(96)
+    local services <close> = offer(carrier, { networks = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 } })
+    assert.equal(3, #assert(ipx.find { carrier = left, timeout = 0.1 }))
+    local sock <close> = assert(ipx.open { carrier = left, broadcast = true, timeout = 5 })
+    local first <const> = ask(sock, { layer = "rip", routes = { { network = 0xffffffff } } }, RIP)
+    local second <const> = assert(wire.decode((assert(sock:receive())), "rip")).rip
+    assert.same({ 8, 2 }, { #first.routes, #second.routes })
+    assert.is_true(services:isopen())
   end)
 
   works("is what tshark reads", function(_, right, sock)
@@ -203,8 +224,11 @@ describe("ipx.services", function()
       { { carrier = left, services = { { name = "A", type = 0xffff, socket = 1 } } }, "needs a type and a socket" },
       { { carrier = left, services = { { name = "A", type = 1, socket = 65536 } } }, "needs a type and a socket" },
       { { carrier = left, services = { { name = "A", kind = 1 } } }, "unknown option 'kind'" },
+      { { carrier = left, services = { name = "A", type = 1, socket = 1 } }, "option 'services' must be a list" },
       { { carrier = left, networks = { 0 } }, "option 'networks'" },
+      { { carrier = left, networks = { first = 1 } }, "option 'networks'" },
       { { carrier = left, interval = -1 }, "option 'interval'" },
+      { { carrier = left, interval = 0.001 }, "option 'interval'" },
       { { carrier = left, period = 1 }, "unknown option 'period'" },
     } do
       raises(case[2], ipx.services, case[1])
@@ -245,10 +269,12 @@ describe("ipx.find", function()
       say "nonsense"
       say { layer = "sap", operation = 1, type = 4 }
       say { layer = "sap", operation = 4, services = { { type = FILES, name = "GONE", hops = 16 } } }
+      say { layer = "sap", operation = 4, services = { { type = PRINTS, name = "OTHER", hops = 1 } } }
       say { layer = "sap", operation = 4, services = { { type = FILES, name = "HERE", hops = 2 },
-        { type = FILES, name = "HERE", hops = 3 } } }
+        { type = FILES, name = "HERE", hops = 3 }, { type = FILES, name = "HERE\0and what was in memory", hops = 3 },
+        { type = FILES, name = "THERE\0..", hops = 3 } } }
     end)
-    assert.same({ "HERE" }, names(assert(ipx.find { carrier = left, type = FILES, timeout = 0.1 })))
+    assert.same({ "HERE", "THERE" }, names(assert(ipx.find { carrier = left, type = FILES, timeout = 0.1 })))
     liar:join()
   end)
 
@@ -258,5 +284,35 @@ describe("ipx.find", function()
     raises("unknown option 'kind'", ipx.find, { carrier = left, kind = 4 })
     left:close()
     assert.fails("ECLOSED", ipx.find { carrier = left })
+  end)
+
+  it("says what failed, and fails on a carrier that is closed", function()
+    helper.in_task(function()
+      local carrier <const> = assert(ipx.udp { bind = "127.0.0.1", port = 0 })
+      local value, why, code = ipx.find { carrier = carrier }
+      assert.fails("ENETUNREACH", value, why, code)
+      assert.matches("^ipx%.find: ", why)
+      carrier:close()
+      value, why, code = ipx.find { carrier = carrier }
+      assert.fails("ECLOSED", value, why, code)
+      assert.matches("^ipx%.find: ", why)
+    end)
+  end)
+
+  works("ends in time, though answers come without end", function(left)
+    local fake <close> = assert(ipx.open { carrier = left, socket = SAP, timeout = 5 })
+    local neap <const> = require "neap"
+    local finding <const> = neap.spawn(ipx.find, { carrier = left, type = FILES, timeout = 0.1 })
+    local _, network, node, socket = fake:receive()
+    local answer <const> = wire.encode {
+      { layer = "sap", operation = 2, services = { { type = FILES, name = "QUAY", hops = 1 } } },
+    }
+    local enough <const> = neap.now() + 2
+    while finding:status() ~= "done" and neap.now() < enough do
+      for _ = 1, 100 do fake:put(answer, { network = network, node = node, socket = socket }) end
+      neap.sleep(0)
+    end
+    assert.equal("done", finding:status())
+    assert.same({ "QUAY" }, names(finding:join()))
   end)
 end)

@@ -182,6 +182,35 @@ describe("IPX sockets", function()
     end)
   end)
 
+  works("that are connected to a node of this network do not take another network's for it", function()
+    with_udp({ network = 7 }, function(left, right)
+      local a <close> = assert(ipx.open { carrier = left, socket = 0x5000 })
+      local b <close> = assert(ipx.open { carrier = right, socket = 0x5000, timeout = 1 })
+      local _, node = a:getsockname()
+      local raw <close> = assert(udp.open("127.0.0.1", 0))
+      local _, port = right:getsockname()
+      for _, network in ipairs { 0, 7 } do
+        assert(b:connect(network, node, 0x5000))
+        assert(raw:sendto(wire.encode { { layer = "ipx", dst_network = 7, dst_node = select(2, b:getsockname()),
+          dst_socket = 0x5000, src_network = 9, src_node = node, src_socket = 0x5000 }, "false" }, "127.0.0.2", port))
+        assert(a:sendto("true", b:getsockname()))
+        assert.equal("true", (b:receive()))
+      end
+    end)
+  end)
+
+  works("hear nothing that came before they were there", function()
+    with_udp(nil, function(left, right)
+      local a <close> = assert(ipx.open { carrier = left })
+      local network, node = right:getaddress()
+      for i = 1, 100 do assert(a:sendto("early " .. i, network, node, 0x5000)) end
+      local b <close> = assert(ipx.open { carrier = right, socket = 0x5000, timeout = 1 })
+      assert(a:sendto("in time", network, node, 0x5000))
+      assert.equal("in time", (b:receive()))
+      assert.equal(100, count(right, "unclaimed"))
+    end)
+  end)
+
   works("refuse what is longer than a packet, and say how long it may be", function()
     with_udp(nil, function(left, right)
       local a <close> = assert(ipx.open { carrier = left })
@@ -288,6 +317,12 @@ describe("ipx.open", function()
         { { carrier = "token-ring:0" }, "option 'carrier' must be" },
         { { carrier = "eth0" }, "option 'carrier' must be" },
         { { carrier = "udp:localhost" }, "option 'carrier': option 'bind' must be an IPv4 address" },
+        { { carrier = "udp:127.0.0.1:70000" }, "option 'carrier': option 'port' must be from 0 to 65535" },
+        { { carrier = "udp:127.0.0.1:x" }, "option 'carrier': HOST or HOST:PORT expected, got '127.0.0.1:x'" },
+        { { carrier = "ipxnet:127.0.0.1:70000" }, "option 'carrier': port must be in [1, 65535]" },
+        { { carrier = "ipxnet:127.0.0.1:0" }, "option 'carrier': port must be in [1, 65535]" },
+        { { carrier = "server:*:70000" }, "option 'carrier': port must be in [0, 65535]" },
+        { { carrier = "server:*:" }, "option 'carrier': HOST or HOST:PORT expected, got '*:'" },
         { { carrier = carrier, socket = 65536 }, "option 'socket'" },
         { { carrier = carrier, network = 1 << 32 }, "option 'network'" },
         { { carrier = carrier, node = "here" }, "option 'node'" },
@@ -308,8 +343,14 @@ describe("ipx.open", function()
       assert.same({ 0xcafe, "00:00:7f:00:00:01" }, { network, node })
       assert(ipx.open { carrier = carrier, network = network, node = node }):close()
       assert(ipx.open { carrier = carrier, network = 0 }):close()
-      assert.fails("EADDRNOTAVAIL", ipx.open { carrier = carrier, network = 1 })
-      assert.fails("EADDRNOTAVAIL", ipx.open { carrier = carrier, node = "00:00:7f:00:00:02" })
+      for what, options in pairs {
+        ["network 00000001"] = { carrier = carrier, network = 1 },
+        ["node 00:00:7f:00:00:02"] = { carrier = carrier, node = "00:00:7f:00:00:02" },
+      } do
+        local value, why, code = ipx.open(options)
+        assert.fails("EADDRNOTAVAIL", value, why, code)
+        assert.matches("^ipx%.open: " .. what .. ": ", why)
+      end
     end)
   end)
 
@@ -337,7 +378,9 @@ describe("ipx.node", function()
   it("makes nodes of addresses", function()
     assert.equal("00:00:0a:00:00:ff", ipx.node "10.0.0.255")
     assert.equal("7f:00:00:01:d0:01", ipx.node("127.0.0.1", 0xd001))
-    for _, wrong in ipairs { "", "10.0.0", "10.0.0.256", "::1", 5 } do misuse("bad argument #1", ipx.node, wrong) end
+    for _, wrong in ipairs { "", "10.0.0", "10.0.0.256", "10.0.0.01", "::1", 5 } do
+      misuse("bad argument #1", ipx.node, wrong)
+    end
     for _, wrong in ipairs { -1, 65536, "http" } do misuse("bad argument #2", ipx.node, "10.0.0.1", wrong) end
   end)
 end)
@@ -419,8 +462,12 @@ describe("ipx.udp", function()
       { { bind = "127.0.0.1", network = 1 << 32 }, "option 'network'" },
       { { bind = "127.0.0.1", peers = { "x" } }, "option 'peers'" },
       { { bind = "127.0.0.1", peers = { 5 } }, "option 'peers'" },
+      { { bind = "127.0.0.1", peers = { ip = "127.0.0.2" } }, "option 'peers'" },
+      { { bind = "127.0.0.01" }, "option 'bind'" },
       { { bind = "127.0.0.1", peers = {}, broadcast = "127.255.255.255" }, "exclude each other" },
       { { bind = "127.0.0.1", router = "x" }, "option 'router'" },
+      { { bind = "127.0.0.1", router = "127.0.0.2" }, "option 'router' needs 'network'" },
+      { { bind = "127.0.0.1", router = "127.0.0.2", network = 0 }, "option 'router' needs 'network'" },
       { { bind = "127.0.0.1", routes = 1 }, "unknown option 'routes'" },
     } do
       misuse(case[2], ipx.udp, case[1])
@@ -508,9 +555,10 @@ end
 describe("what comes over UDP", function()
   -- body(send, right, sock): send(bytes) to the right carrier, from where the
   -- left one would be.
-  local function receiving(body)
+  local function receiving(options, body)
+    if not body then options, body = nil, options end
     return function()
-      with_udp(nil, function(left, right)
+      with_udp(options, function(left, right)
         local port <const> = select(2, right:getsockname())
         left:close()
         local raw <close> = assert(udp.open("127.0.0.1", port))
@@ -529,6 +577,8 @@ describe("what comes over UDP", function()
     { "foreign", "that is something else", ("x"):rep(40) },
     { "spoofed", "from another node than its own", { src_node = "00:00:7f:00:00:03" } },
     { "spoofed", "from a node that is no address", { src_node = "02:00:7f:00:00:01" } },
+    { "spoofed", "from another's node, and a network that nobody knows of",
+      { src_network = 9, src_node = "00:00:7f:00:00:03" } },
     { "elsewhere", "for another node", { dst_node = "00:00:7f:00:00:03" } },
     { "unclaimed", "for a socket that is not there", { dst_socket = 0x5001 } },
   } do
@@ -551,10 +601,21 @@ describe("what comes over UDP", function()
     end
   end))
 
-  works("from another network may be from any node", receiving(function(send, _, sock)
-    send(by_hand(sock, { src_network = 5, src_node = "02:00:00:00:00:09", transport_control = 3 }, "from afar"))
+  local known <const> = { network = 7 }
+  works("from another network may be from any node, but everybody's", receiving(known, function(send, right, sock)
+    local from <const> = { src_network = 5, src_node = ipx.BROADCAST, transport_control = 3 }
+    send(by_hand(sock, from, "from all"))
+    from.src_node = "02:00:00:00:00:09"
+    send(by_hand(sock, from, "from afar"))
     local data, info = sock:receivemsg()
     assert.same({ "from afar", 5, "02:00:00:00:00:09", 3 }, { data, info.network, info.node, info.hops })
+    assert.equal(1, count(right, "spoofed"))
+  end))
+
+  works("of this network may tell its number, where that is not known", receiving(function(send, _, sock)
+    send(by_hand(sock, { src_network = 5 }, "from five"))
+    local data, network = sock:receive()
+    assert.same({ "from five", 5 }, { data, network })
   end))
 
   works("for another network is another's", function()

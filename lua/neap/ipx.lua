@@ -23,6 +23,7 @@ M.BROADCAST = packets.text(packets.BROADCAST)
 
 local SHORTEST <const> = packets.HEADER + 1
 local PORT <const> = 213
+local SHORTEST_TIME <const> = 0.01 -- seconds
 
 local carrier_options <const> = {
   network = "natural", mtu = "size", rcvbuf = "buffer", sndbuf = "buffer",
@@ -54,6 +55,22 @@ local function check_node(o, name, level)
   if o[name] and not packets.bytes(o[name]) then bad(name, 'a node such as "00:11:22:33:44:55"', level + 1) end
 end
 
+-- Not so short that it would be busy with nothing else.
+local function check_time(o, name, level)
+  if o[name] and o[name] < SHORTEST_TIME then bad(name, ("%g seconds or more"):format(SHORTEST_TIME), level + 1) end
+end
+
+-- While this network has no number, none is known to be another.
+local function check_router(o, level)
+  if o.router and (o.network or 0) == 0 then error("option 'router' needs 'network'", level + 1) end
+end
+
+local function check_list(o, name, what, level)
+  local list <const>, n = o[name] or {}, 0
+  for _ in pairs(list) do n = n + 1 end
+  if n ~= #list then bad(name, what, level + 1) end
+end
+
 -- longest: the most that the carrier can take.
 local function check_carrier(given, known, arg, longest, level)
   local o <const> = args.check(given, known, arg, level + 1)
@@ -74,6 +91,7 @@ function M.ethernet(interface, given)
     bad("framing", '"ethernet2", "802.3", "802.2" or "snap"', 2)
   end
   check_node(o, "router", 2)
+  check_router(o, 2)
   return ethernets.open(interface, o)
 end
 
@@ -82,9 +100,11 @@ function M.udp(given)
   local o <const> = check_carrier(given, udp_options, 1, udps.LONGEST, 2)
   if not o.bind then error("option 'bind' is missing", 2) end
   for _, name in ipairs { "bind", "broadcast", "router" } do check_ip(o, name, 2) end
+  check_router(o, 2)
   if packets.ip_bytes(o.bind) == "\0\0\0\0" then bad("bind", "one address of this machine", 2) end
   if o.port and o.port > 65535 then bad("port", "from 0 to 65535", 2) end
   if o.peers and o.broadcast then error("options 'peers' and 'broadcast' exclude each other", 2) end
+  check_list(o, "peers", "a list of IPv4 addresses", 2)
   for _, ip in ipairs(o.peers or {}) do
     if type(ip) ~= "string" or not packets.ip_bytes(ip) then bad("peers", "a list of IPv4 addresses", 2) end
   end
@@ -97,6 +117,7 @@ function M.ipxnet(host, port, given)
   port = args.port(port, 1, 2, 2)
   local o <const> = check_carrier(given, ipxnet_options, 3, udps.LONGEST, 2)
   check_ip(o, "bind", 2)
+  check_time(o, "keepalive", 2)
   return ipxnets.open(host, port, o)
 end
 
@@ -105,6 +126,7 @@ function M.server(host, port, given)
   if host ~= nil and host ~= "*" then host = args.host(host, 1, 2) end
   port = args.port(port, 0, 2, 2)
   local o <const> = check_carrier(given, server_options, 3, udps.LONGEST, 2)
+  check_time(o, "idle", 2)
   return servers.open(host, port, o)
 end
 
@@ -120,20 +142,28 @@ end
 
 -- ---- sockets ----
 
+-- "host:port" or "host": both.
+local function split(text)
+  local host <const>, port <const> = text:match "^(.+):(%d+)$"
+  if (host or text):find ":" and not (host or text):find "^%[.*%]$" then
+    error(("HOST or HOST:PORT expected, got '%s'"):format(text), 0)
+  end
+  return host or text, port and (math.tointeger(tonumber(port)) or 65536) or PORT
+end
+
 local makers <const> = {
   ethernet = function(rest, own) return M.ethernet(rest, own) end,
   udp = function(rest, own)
-    own.bind, own.port = args.endpoint(rest)
-    if own.port == 0 and not rest:find ":0$" then own.port = nil end
+    own.bind, own.port = split(rest)
     return M.udp(own)
   end,
   ipxnet = function(rest, own)
-    local host <const>, port <const> = args.endpoint(rest)
-    return M.ipxnet(host or rest, port ~= 0 and port or PORT, own)
+    local host <const>, port <const> = split(rest)
+    return M.ipxnet(host, port, own)
   end,
   server = function(rest, own)
-    local host <const>, port <const> = args.endpoint(rest)
-    local server <const>, why, code = M.server(host or rest, (port ~= 0 or rest:find ":0$") and port or PORT, own)
+    local host <const>, port <const> = split(rest)
+    local server <const>, why, code = M.server(host, port, own)
     if not server then return nil, why, code end
     return server.carrier
   end,
@@ -146,7 +176,10 @@ local function make_carrier(text, o, level)
   local make <const> = makers[kind]
   if not make then bad("carrier", 'a carrier, or text such as "ethernet:eth0" or "udp:10.0.0.1"', level + 1) end
   local ok <const>, carrier, why, code = pcall(make, rest, { network = o.network, mtu = o.mtu })
-  if not ok then error(("option 'carrier': %s"):format((tostring(carrier):gsub("^[^\n:]+:%d+: ", ""))), level + 1) end
+  if not ok then
+    local wrong <const> = tostring(carrier):gsub("^[^\n:]+:%d+: ", ""):gsub("^bad argument #%d+ %((.*)%)$", "%1")
+    error("option 'carrier': " .. wrong, level + 1)
+  end
   return carrier, why, code
 end
 
@@ -177,9 +210,10 @@ local function fail(why, code) return nil, "ipx.open: " .. why, code end
 
 -- What the carrier cannot do for it: message, code.
 local function refusal(carrier, o)
-  if o.network and o.network ~= 0 and o.network ~= carrier.network
-    or o.node and packets.bytes(o.node) ~= carrier.node then
-    return "Cannot assign requested address", "EADDRNOTAVAIL"
+  if o.network and o.network ~= 0 and o.network ~= carrier.network then
+    return ("network %08x: Cannot assign requested address"):format(o.network), "EADDRNOTAVAIL"
+  elseif o.node and packets.bytes(o.node) ~= carrier.node then
+    return ("node %s: Cannot assign requested address"):format(o.node), "EADDRNOTAVAIL"
   end
   if o.checksum and carrier.driver.unsummed then
     return ("%s has no checksums"):format(carrier.driver.kind), "EOPNOTSUPP"
@@ -225,6 +259,9 @@ end
 --- Tells of services on a carrier, and answers who asks for them (SAP, RIP).
 function M.services(given)
   local o <const>, carrier <const> = check_with_carrier(given, service_options, 2)
+  check_list(o, "services", "a list of { name =, type =, socket = }", 2)
+  check_list(o, "networks", "a list of networks (1 to 0xfffffffe)", 2)
+  if o.interval ~= 0 then check_time(o, "interval", 2) end
   o.carrier, o.services = carrier, args.blame(2, service.check, o.services or {})
   for _, network in ipairs(o.networks or {}) do
     if math.type(network) ~= "integer" or network < 1 or network > 0xfffffffe then

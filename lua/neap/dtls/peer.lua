@@ -136,13 +136,13 @@ local function deliver(self, data)
   self.queued = self.queued + #data + OVERHEAD
   local drops
   if self.endpoint.drops then drops = self.endpoint.drops + self.dropped end
-  self.inbox:put { data, drops }
+  self.inbox:put { data = data, drops = drops }
 end
 
---- Takes what deliver has put: its data, and how many were dropped before it.
+--- A message that deliver has put has left the inbox.
 function M.taken(self, item)
-  self.queued = self.queued - #item[1] - OVERHEAD
-  return item[1], item[2]
+  self.queued = self.queued - #item.data - OVERHEAD
+  self.received, self.receivedbytes = self.received + 1, self.receivedbytes + #item.data
 end
 
 local function established(self)
@@ -200,7 +200,7 @@ function M.trouble(self, why, code)
     return fail(self, why:gsub("^.*: ", ""), code)
   end
   if self.state == "open" and self.inbox.oldest <= self.inbox.newest then
-    self.inbox:put { false, why, code } -- to one who waits; it can be used on
+    self.inbox:put { why = why, code = code } -- to one who waits; it can be used on
   end
 end
 

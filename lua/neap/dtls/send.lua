@@ -1,12 +1,13 @@
 --- Sending messages over an association.
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
+local datagram <const> = require "neap.datagram"
 local peers <const> = require "neap.dtls.peer"
 local sockets <const> = require "neap.dtls.socket"
 local machines <const> = require "neap.tlscore".dtls
 
 local methods <const> = sockets.methods
-local check <const>, is_closed <const>, tell <const> = sockets.check, sockets.is_closed, sockets.tell
+local check <const>, is_closed <const>, tell <const> = sockets.check, datagram.is_closed, datagram.tell
 local sends <const> = core.turn "send"
 
 local function check_data(data, arg, level)
@@ -21,31 +22,19 @@ local function told(self, data)
   if self.tap then tell(self, "out", data) end
 end
 
--- There was no room for the datagram: waits for it.
-local function put_later(self, datagram, address, control, deadline)
-  local udp <const> = self.endpoint.udp
-  while true do
-    local left <const> = deadline and deadline - core.now()
-    if left and left <= 0 then return nil, "timed out", "ETIMEDOUT" end
-    core.wait(udp, "w", left and math.min(left, 0.2) or 0.2)
-    if self.state == "closed" then return is_closed() end
-    local ok, why, code = core.message_put(udp, datagram, address, control)
-    if code ~= "EAGAIN" then return ok, why, code end
-  end
-end
-
 -- True, or nil, message, code.
 local function send_one(self, name, data, address, control)
   if self.broken then return nil, ("%s %s: %s"):format(name, peers.text(self), self.broken[1]), self.broken[2] end
   if self.ended or self.told then
     return nil, ("%s %s: Broken pipe"):format(name, peers.text(self)), "EPIPE"
   end
-  local datagram, why, code = machines.seal(self.machine, data)
+  local udp <const> = self.endpoint.udp
+  local record, why, code = machines.seal(self.machine, data)
   local ok
-  if datagram then
-    ok, why, code = core.message_put(self.endpoint.udp, datagram, address, control)
+  if record then
+    ok, why, code = core.message_put(udp, record, address, control)
     if code == "EAGAIN" then
-      ok, why, code = put_later(self, datagram, address, control, self.timeout and core.now() + self.timeout)
+      ok, why, code = datagram.put_later(self, check, udp, core.message_put, udp, record, address, control)
     elseif code == "EMSGSIZE" then
       peers.narrow(self)
       why = ("a message of %d bytes, room for %d"):format(#data, machines.most(self.machine))

@@ -1,6 +1,6 @@
 --- What an association is to its user: a message socket like the others.
-local core <const> = require "neap.core"
 local args <const> = require "neap.args"
+local datagram <const> = require "neap.datagram"
 local peers <const> = require "neap.dtls.peer"
 local tlscore <const> = require "neap.tlscore"
 local x509 <const> = require "neap.x509"
@@ -18,9 +18,12 @@ local function check(self, name)
   return self.state ~= "closed"
 end
 
-local function is_closed() return nil, "closed", "ECLOSED" end
+local is_closed <const> = datagram.is_closed
 
-M.check, M.is_closed = check, is_closed
+M.check = check
+
+datagram.describe(methods, "dtls", check)
+datagram.refuse(methods, check, { "connect", "bind", "detach", "join", "leave", "block", "unblock" })
 
 -- Calls a function of the core with the UDP socket in our place; what it
 -- raises blames who called the method, by the numbers of its arguments.
@@ -36,24 +39,6 @@ local function instead(level, shift, fn, ...)
 end
 M.instead = instead
 
--- ---- the tap ----
-
--- Who is told must not disturb: one that raises is taken away.
-function M.tell(self, ...)
-  local ok, err = core.unwaiting(self.tap, ...)
-  if ok then return end
-  self.tap = nil
-  local neap <const> = package.loaded.neap
-  if neap and neap.onerror then pcall(neap.onerror, self, err, "") end
-end
-
-function methods:settap(fn)
-  if not check(self, "settap") then return is_closed() end
-  if fn ~= nil then args.argument(fn, "function", 1, 2) end
-  self.tap = fn
-  return self
-end
-
 -- ---- the end ----
 
 function methods:close()
@@ -62,48 +47,13 @@ function methods:close()
 end
 
 --- Nothing more is sent ("w"), or taken ("r").
-function methods:shutdown(how)
-  if not check(self, "shutdown") then return is_closed() end
-  if how ~= "r" and how ~= "w" and how ~= "rw" then
-    error("bad argument #1 (\"r\", \"w\" or \"rw\" expected)", 2)
-  end
-  if how ~= "r" and not self.told then
-    self.told = true
-    peers.farewell(self)
-  end
-  if how ~= "w" then
-    self.deaf = true
-    self.inbox:clear()
-    self.queued = 0
-    self.inbox:finish "EOF"
-  end
-  return self
-end
+datagram.end_with(methods, check, function(self)
+  if self.told then return end
+  self.told = true
+  peers.farewell(self)
+end)
 
 -- ---- what it is ----
-
-function methods:settimeout(seconds)
-  if not check(self, "settimeout") then return is_closed() end
-  self.timeout = args.timeout(seconds, 1, 2)
-  return self
-end
-
-function methods:gettimeout()
-  if not check(self, "gettimeout") then return is_closed() end
-  return self.timeout
-end
-
-function methods:counters()
-  check(self, "counters")
-  return self.received, self.receivedbytes, self.sent, self.sentbytes, self.oversized
-end
-
-function methods:isopen() return check(self, "isopen") end
-
-function methods:kind()
-  check(self, "kind")
-  return "dtls"
-end
 
 function methods:getpeername()
   if not check(self, "getpeername") then return is_closed() end
@@ -127,12 +77,6 @@ function methods:tlsinfo()
   return info
 end
 
---- What was dropped because nobody took it: `drops` messages.
-function methods:statistics()
-  if not check(self, "statistics") then return is_closed() end
-  return { drops = self.dropped, queued = self.inbox:count() }
-end
-
 -- What the UDP socket does; of a server's it is shared by all clients.
 for _, name in ipairs { "setsockopt", "getsockopt", "fileno", "family", "geterror", "attachfilter", "detachfilter" } do
   methods[name] = function(self, ...)
@@ -142,13 +86,6 @@ for _, name in ipairs { "setsockopt", "getsockopt", "fileno", "family", "geterro
     if name == "setsockopt" and (...) == "SO_RXQ_OVFL" then self.endpoint:tell_drops(select(2, ...)) end
     if results[1] == udp then return self end
     return table.unpack(results, 1, results.n)
-  end
-end
-
-for _, name in ipairs { "connect", "bind", "detach", "join", "leave", "block", "unblock" } do
-  methods[name] = function(self)
-    if not check(self, name) then return is_closed() end
-    return nil, ("%s: Operation not supported"):format(name), "EOPNOTSUPP"
   end
 end
 

@@ -18,6 +18,7 @@ M.class = class
 
 local BROADCAST <const> = packets.BROADCAST
 local BURST <const> = 64 -- packets, then others have a turn
+local BURSTS <const> = 64 -- the most that are dropped before a socket is there
 local FIRST_FREE <const>, LAST_FREE <const> = 0x4000, 0x7fff
 local ENDED <const> = { done = true, failed = true, cancelled = true, killed = true }
 
@@ -55,9 +56,18 @@ M.count = count
 
 -- ---- the sockets on it ----
 
+-- Takes what has come, so that none of it is given to a socket that is made
+-- now.
+local function catch_up(self)
+  for _ = 1, BURSTS do
+    if M.drain(self) then return end
+  end
+end
+
 --- A place for the socket: by its number, or by any that is free (0). The
 -- number, or nil if there is none.
 function M.enter(self, socket, number)
+  catch_up(self)
   if number == 0 then
     local free <const> = LAST_FREE - FIRST_FREE + 1
     local first <const> = (">I2"):unpack(random.bytes(2)) % free
@@ -125,6 +135,7 @@ local function arrived(self, data, from, info)
   end
   local packet <const>, why <const> = packets.decode(data, at)
   if not packet then return count(self, why) end
+  if packet.node == BROADCAST then return count(self, "spoofed") end -- an answer would go to all
   if driver.control and driver.control(self, packet, from) then return end
   if packet.node == self.node and is_near(self, packet.network) then return count(self, "own") end
   if not is_ours(self, packet) then return count(self, "elsewhere") end

@@ -56,7 +56,7 @@ function M.ip_bytes(ip)
   local bytes <const> = { ip:match "^(%d+)%.(%d+)%.(%d+)%.(%d+)$" }
   if #bytes ~= 4 then return nil end
   for i, byte in ipairs(bytes) do
-    if #byte > 3 or tonumber(byte) > 255 then return nil end
+    if #byte > 3 or byte:find "^0." or tonumber(byte) > 255 then return nil end -- 010 may be eight
     bytes[i] = string.char(tonumber(byte))
   end
   return table.concat(bytes)

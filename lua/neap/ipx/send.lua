@@ -2,13 +2,13 @@
 --- Sending over IPX.
 local core <const> = require "neap.core"
 local carriers <const> = require "neap.ipx.carrier"
+local datagram <const> = require "neap.datagram"
 local packets <const> = require "neap.ipx.packet"
 local sockets <const> = require "neap.ipx.socket"
 
 local methods <const> = sockets.methods
-local check <const>, is_closed <const>, tell <const> = sockets.check, sockets.is_closed, sockets.tell
+local check <const>, is_closed <const>, tell <const> = sockets.check, datagram.is_closed, datagram.tell
 local sends <const> = core.turn "send"
-local LONGEST_WAIT <const> = 0.2 -- seconds until a full queue is tried again, at most
 local FIELDS <const> = { network = true, node = true, socket = true, type = true }
 
 local M = {}
@@ -69,19 +69,6 @@ local function put(self, to, data, kind)
   }, data, self.sum, self)
 end
 
--- There was no room: waits for it.
-local function put_later(self, to, data, kind)
-  local deadline <const> = self.timeout and core.now() + self.timeout
-  while true do
-    local left <const> = deadline and deadline - core.now()
-    if left and left <= 0 then return nil, "timed out", "ETIMEDOUT" end
-    core.wait(self.carrier.links[1], "w", left and math.min(left, LONGEST_WAIT) or LONGEST_WAIT)
-    if self.closed then return is_closed() end
-    local ok, why, code = put(self, to, data, kind)
-    if code ~= "EAGAIN" then return ok, why, code end
-  end
-end
-
 -- What cannot be sent at all: message, code.
 local function refusal(self, to, data)
   if self.mute then return "Broken pipe", "EPIPE" end
@@ -103,7 +90,9 @@ local function send_one(self, name, to, data, kind, waits)
   local ok
   if not why then
     ok, why, code = put(self, to, data, kind)
-    if code == "EAGAIN" and waits then ok, why, code = put_later(self, to, data, kind) end
+    if code == "EAGAIN" and waits then
+      ok, why, code = datagram.put_later(self, check, self.carrier.links[1], put, self, to, data, kind)
+    end
   end
   if ok then
     told(self, data, to)

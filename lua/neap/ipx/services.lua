@@ -15,8 +15,9 @@ local PEP <const>, RIP_TYPE <const> = 4, 1 -- packet types
 local ASK_ALL <const>, TELL_ALL <const>, ASK_NEAREST <const>, TELL_NEAREST <const> = 1, 2, 3, 4
 local RIP_ASK <const>, RIP_TELL <const> = 1, 2
 local ANY_TYPE <const>, ANY_NETWORK <const> = 0xffff, 0xffffffff
-local AT_ONCE <const> = 7 -- services that a packet has room for
-local ROUTES_AT_ONCE <const> = 50
+local AT_ONCE <const>, SERVICE <const> = 7, 64 -- how many are in a packet at most; and bytes of one
+local ROUTES_AT_ONCE <const>, ROUTE <const> = 50, 8
+local OPERATION <const> = 2 -- bytes before them
 local GONE <const> = 16 -- hops
 local BROADCAST <const> = packets.text(packets.BROADCAST)
 local INTERVAL <const> = 60
@@ -65,7 +66,11 @@ end
 -- ---- telling ----
 
 -- In as many packets as it takes; what cannot be sent is told the next time.
-local function tell(sock, to, kind, list, at_once, make)
+-- size: bytes of each.
+local function tell(sock, to, kind, list, at_once, size, make)
+  local room <const> = sock:mtu()
+  if not room then return end -- closed
+  at_once = math.min(at_once, (room - OPERATION) // size)
   for first = 1, #list, at_once do
     local some <const> = table.move(list, first, math.min(#list, first + at_once - 1), 1, {})
     sock:sendmsg(wire.encode { make(some) }, { network = to.network, node = to.node, socket = to.socket, type = kind })
@@ -73,13 +78,13 @@ local function tell(sock, to, kind, list, at_once, make)
 end
 
 local function tell_services(state, to, operation, list)
-  tell(state.sap, to, PEP, list, AT_ONCE, function(some)
+  tell(state.sap, to, PEP, list, AT_ONCE, SERVICE, function(some)
     return { layer = "sap", operation = operation, services = some }
   end)
 end
 
 local function tell_routes(state, to, list)
-  tell(state.rip, to, RIP_TYPE, list, ROUTES_AT_ONCE, function(some)
+  tell(state.rip, to, RIP_TYPE, list, ROUTES_AT_ONCE, ROUTE, function(some)
     return { layer = "rip", operation = RIP_TELL, routes = some }
   end)
 end
@@ -115,11 +120,19 @@ local function answer_rip(state, packet, info)
   tell_routes(state, info, list)
 end
 
--- Takes questions until its socket is closed.
+local function close(state)
+  if state.stopped:isset() then return true end
+  state.stopped:set()
+  state.sap:close()
+  state.rip:close()
+  return true
+end
+
+-- Takes questions until its socket is closed: then all of it is over.
 local function serve(state, sock, layer, answer)
   while true do
     local data, info, code = sock:receivemsg()
-    if code == "ECLOSED" then return end
+    if code == "ECLOSED" then return close(state) end
     local packet <const> = data and info.socket ~= 0 and wire.decode(data, layer)
     if packet and packet[layer] then answer(state, packet[layer], info) end
   end
@@ -139,14 +152,6 @@ class.__index = methods
 local function check(self, name)
   if getmetatable(self) ~= class then args.method(self, class, name, 3) end
   return self.state
-end
-
-local function close(state)
-  if state.stopped:isset() then return true end
-  state.stopped:set()
-  state.sap:close()
-  state.rip:close()
-  return true
 end
 
 --- Says that they are gone, and answers no more.
@@ -179,6 +184,9 @@ end
 function M.open(o)
   local network <const> = o.carrier:getaddress()
   if not network then return nil, "ipx.services: the carrier is closed", "ECLOSED" end
+  if o.carrier:mtu() < packets.HEADER + OPERATION + SERVICE then
+    return nil, "ipx.services: packets of the carrier are too short", "EMSGSIZE"
+  end
   local state <const> = {
     carrier = o.carrier, services = o.services, networks = o.networks or network ~= 0 and { network } or {},
     interval = o.interval or INTERVAL, stopped = sync.event(), counts = { questions = 0 },
@@ -201,9 +209,11 @@ end
 
 -- ---- asking ----
 
-local function collect(found, packet)
+-- A name ends at its first NUL, whatever lies behind it.
+local function collect(found, packet, type)
   for _, one in ipairs(packet.services or {}) do
-    if one.hops < GONE then
+    if one.hops < GONE and (type == ANY_TYPE or one.type == type) then
+      one.name = one.name:match "^[^\0]*"
       local key <const> = ("%d %s"):format(one.type, one.name)
       if not found[key] then found[#found + 1] = one end
       found[key] = true
@@ -214,6 +224,7 @@ end
 --- Who offers services of this type: a list, empty if nobody answers in time;
 -- nearest: the first answer is all of it.
 function M.find(carrier, type, timeout, nearest)
+  if not carrier:isopen() then return nil, "ipx.find: the carrier is closed", "ECLOSED" end
   local sock <close>, why, code = socket_on(carrier, 0)
   if not sock then return nil, why, code end
   local question <const> = wire.encode {
@@ -221,16 +232,16 @@ function M.find(carrier, type, timeout, nearest)
   }
   local ok
   ok, why, code = sock:sendmsg(question, { network = 0, node = BROADCAST, socket = SAP, type = PEP })
-  if not ok then return nil, why, code end
+  if not ok then return nil, why:gsub("^sendmsg .-: ", "ipx.find: "), code end
   local deadline <const>, found <const> = core.now() + timeout, {}
   repeat
     sock:settimeout(math.max(0, deadline - core.now()))
     local data
     data, why, code = sock:receivemsg()
-    if not data and code ~= "ETIMEDOUT" then return nil, why, code end
+    if not data and code ~= "ETIMEDOUT" then return nil, "ipx.find: " .. why:gsub("^receivemsg: ", ""), code end
     local packet <const> = data and wire.decode(data, "sap")
-    if packet and packet.sap then collect(found, packet.sap) end
-  until not data or nearest and #found > 0
+    if packet and packet.sap then collect(found, packet.sap, type) end
+  until not data or core.now() >= deadline or nearest and #found > 0
   for key in pairs(found) do
     if math.type(key) ~= "integer" then found[key] = nil end
   end

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- An IPX socket: a message socket with a number on a carrier that others
 -- share.
-local core <const> = require "neap.core"
 local args <const> = require "neap.args"
 local carriers <const> = require "neap.ipx.carrier"
+local datagram <const> = require "neap.datagram"
 local inboxes <const> = require "neap.inbox"
 local packets <const> = require "neap.ipx.packet"
 
@@ -38,16 +38,24 @@ local function check(self, name)
   return not self.closed
 end
 
-local function is_closed() return nil, "closed", "ECLOSED" end
+local is_closed <const> = datagram.is_closed
 
-M.check, M.is_closed = check, is_closed
+M.check = check
+
+datagram.describe(methods, "ipx", check)
+datagram.refuse(methods, check, {
+  "bind", "detach", "join", "leave", "block", "unblock", "attachfilter", "detachfilter", "geterror",
+})
 
 -- ---- what the carrier does with it ----
 
+-- Network 0 is this one; where that has no number, it may be any.
 local function is_peer(self, packet)
-  local peer <const> = self.peer
-  return packet.node == peer.node and packet.socket == peer.socket
-    and (packet.network == peer.network or packet.network == 0 or peer.network == 0)
+  local peer <const>, here <const> = self.peer, self.carrier.network
+  if packet.node ~= peer.node or packet.socket ~= peer.socket then return false end
+  local from <const> = packet.network ~= 0 and packet.network or here
+  local wanted <const> = peer.network ~= 0 and peer.network or here
+  return from == wanted or from == 0 or wanted == 0
 end
 
 --- A packet for it has come.
@@ -85,24 +93,6 @@ function methods:trouble(why, code)
   if self.inbox:awaited() then self.inbox:finish(code) end
 end
 
--- ---- the tap ----
-
---- Who is told must not disturb: one that raises is taken away.
-function M.tell(self, ...)
-  local ok, err = core.unwaiting(self.tap, ...)
-  if ok then return end
-  self.tap = nil
-  local neap <const> = package.loaded.neap
-  if neap and neap.onerror then pcall(neap.onerror, self, err, "") end
-end
-
-function methods:settap(fn)
-  if not check(self, "settap") then return is_closed() end
-  if fn ~= nil then args.argument(fn, "function", 1, 2) end
-  self.tap = fn
-  return self
-end
-
 -- ---- the end ----
 
 local function close(self)
@@ -122,45 +112,9 @@ function methods:close()
 end
 
 --- Nothing more is sent ("w"), or taken ("r"). Nobody is told.
-function methods:shutdown(how)
-  if not check(self, "shutdown") then return is_closed() end
-  if how ~= "r" and how ~= "w" and how ~= "rw" then
-    error("bad argument #1 (\"r\", \"w\" or \"rw\" expected)", 2)
-  end
-  if how ~= "r" then self.mute = true end
-  if how ~= "w" then
-    self.deaf = true
-    self.inbox:clear()
-    self.queued = 0
-    self.inbox:finish "EOF"
-  end
-  return self
-end
+datagram.end_with(methods, check, function(self) self.mute = true end)
 
 -- ---- what it is ----
-
-function methods:settimeout(seconds)
-  if not check(self, "settimeout") then return is_closed() end
-  self.timeout = args.timeout(seconds, 1, 2)
-  return self
-end
-
-function methods:gettimeout()
-  if not check(self, "gettimeout") then return is_closed() end
-  return self.timeout
-end
-
-function methods:counters()
-  check(self, "counters")
-  return self.received, self.receivedbytes, self.sent, self.sentbytes, self.oversized
-end
-
-function methods:isopen() return check(self, "isopen") end
-
-function methods:kind()
-  check(self, "kind")
-  return "ipx"
-end
 
 function methods:family()
   if not check(self, "family") then return is_closed() end
@@ -192,12 +146,6 @@ function methods:getcarrier()
   return self.carrier
 end
 
---- What was dropped because nobody took it, and what waits.
-function methods:statistics()
-  if not check(self, "statistics") then return is_closed() end
-  return { drops = self.dropped, queued = self.inbox:count() }
-end
-
 function methods:setsockopt(name, ...)
   if not check(self, "setsockopt") then return is_closed() end
   if name == "SO_BROADCAST" then
@@ -219,16 +167,6 @@ end
 function methods:fileno()
   if not check(self, "fileno") then return is_closed() end
   return self.carrier.links[1]:fileno()
-end
-
-local of_others <const> = {
-  "bind", "detach", "join", "leave", "block", "unblock", "attachfilter", "detachfilter", "geterror",
-}
-for _, name in ipairs(of_others) do
-  methods[name] = function(self)
-    if not check(self, name) then return is_closed() end
-    return nil, ("%s: Operation not supported"):format(name), "EOPNOTSUPP"
-  end
 end
 
 class.__close, class.__gc = close, close

@@ -15,12 +15,14 @@ local FRONT <const>, BACK <const> = 4, 9 -- of an address as the kernel has it: 
 
 local driver <const> = { kind = "udp", unsummed = true }
 
--- Who sent it is who it says, unless it came from another network.
+-- Who sent it is who it says, unless it came from another network; where it is
+-- not known what is another, answers go to the node directly, so that it has to
+-- be the sender's.
 function driver.unwrap(self, data, from)
   if data:sub(1, 2) ~= packets.NO_CHECKSUM then return nil, "foreign" end
   if #data < packets.HEADER then return nil, "short" end
   local network <const> = (">I4"):unpack(data, 19)
-  if network == 0 or network == self.network then
+  if network == 0 or self.network == 0 or network == self.network then
     if data:sub(23, 24) ~= "\0\0" or data:sub(25, 28) ~= from:sub(FRONT + 1, BACK - 1) then return nil, "spoofed" end
   end
   return 1

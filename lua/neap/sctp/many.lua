@@ -256,25 +256,29 @@ function methods:getpeername()
   return nil, "getpeername: Transport endpoint is not connected", "ENOTCONN"
 end
 
--- Calls a method of the stream's; what it raises blames who called ours, by the
--- numbers of its arguments.
-local function instead(level, fn, ...)
-  local results <const> = table.pack(pcall(args.blame, 1, fn, ...))
-  if results[1] then return table.unpack(results, 2, results.n) end
-  if type(results[2]) ~= "string" then error(results[2], 0) end
-  local text <const> = results[2]:gsub("^[^\n:]+:%d+: ", ""):gsub("^bad argument #(%d+)", function(n)
-    return ("bad argument #%d"):format(n - 1)
-  end)
-  error(text, level + 1)
+-- No tail calls: errors count the arguments as a method's.
+local below <const> = {
+  setsockopt = function(stream, ...)
+    local done, why, code = stream:setsockopt(...)
+    return done, why, code
+  end,
+  getsockopt = function(stream, ...)
+    local value, why, code = stream:getsockopt(...)
+    return value, why, code
+  end,
+}
+
+function methods:setsockopt(...)
+  if not check(self, "setsockopt") then return is_closed() end
+  local done, why, code = args.blame(2, below.setsockopt, self.stream, ...)
+  if done then return self end
+  return nil, why, code
 end
 
-for _, name in ipairs { "setsockopt", "getsockopt" } do
-  methods[name] = function(self, ...)
-    if not check(self, name) then return is_closed() end
-    local results <const> = table.pack(instead(2, self.stream[name], self.stream, ...))
-    if results[1] == self.stream then return self end
-    return table.unpack(results, 1, results.n)
-  end
+function methods:getsockopt(...)
+  if not check(self, "getsockopt") then return is_closed() end
+  local value, why, code = args.blame(2, below.getsockopt, self.stream, ...)
+  return value, why, code
 end
 
 --- What new associations begin with.
@@ -305,6 +309,7 @@ end
 
 function methods:fileno()
   if not check(self, "fileno") then return is_closed() end
+  M.drain(self) -- what was for us alone leaves it unreadable
   return self.stream:fileno()
 end
 

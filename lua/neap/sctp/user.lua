@@ -51,9 +51,24 @@ end
 
 local buffers <const> = { SO_SNDBUF = SO_SNDBUF, SO_RCVBUF = SO_RCVBUF }
 
-function methods.setsockopt(stream, name, value)
+-- Those of the system belong to what carries the stream, and so to all on it.
+local below <const> = {
+  setsockopt = function(sock, ...)
+    local done, why, code = sock:setsockopt(...) -- no tail call: its errors count arguments as a method's
+    return done, why, code
+  end,
+  getsockopt = function(sock, ...)
+    local value, why, code = sock:getsockopt(...)
+    return value, why, code
+  end,
+}
+
+function methods.setsockopt(stream, name, value, ...)
   local number <const> = buffers[name]
-  if not number then return nil, ("setsockopt %s: not supported"):format(name), "EOPNOTSUPP" end
+  if not number then
+    local done, why, code = args.blame(3, below.setsockopt, known[stream].carrier.sock, name, value, ...)
+    return done and stream, why, code
+  end
   if math.type(value) ~= "integer" or value < 1 or value > 0x7fffffff then
     error("bad argument #2 (an integer from 1 to 2^31 - 1 expected)", 3)
   end
@@ -62,9 +77,12 @@ function methods.setsockopt(stream, name, value)
   return nil, ("setsockopt %s: %s"):format(name, why), code
 end
 
-function methods.getsockopt(stream, name)
+function methods.getsockopt(stream, name, ...)
   local number <const> = buffers[name]
-  if not number then return nil, ("getsockopt %s: not supported"):format(name), "EOPNOTSUPP" end
+  if not number then
+    local value, why, code = args.blame(3, below.getsockopt, known[stream].carrier.sock, name, ...)
+    return value, why, code
+  end
   local bytes, why, code = known[stream].wire:getopt(number, ("\0"):rep(4), true)
   if bytes then return (string.unpack("i4", bytes)) end
   return nil, ("getsockopt %s: %s"):format(name, why), code
