@@ -1,20 +1,25 @@
 -- A chat over one SCTP socket: everybody who is here has an association with
 -- everybody else, and there is no server.
---
---   lua examples/sctp_chat.lua name port [host port]...
---
 -- The hosts are who is asked first; they tell of the others. Where the kernel has
 -- no SCTP, it goes over UDP port 9899 of each (docs/sctp.md); UDP_PORT and
 -- ENCAP_PORT in the environment are ours and theirs instead.
-local neap = require "neap"
-local sctp = require "neap.sctp"
+-- SPDX-License-Identifier: MIT
+local usage <const> = "usage: sctp_chat.lua name port [host port]..."
+
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
+local neap <const> = require "neap"
+local sctp <const> = require "neap.sctp"
 
 local SAID <const>, PEERS <const> = 1, 2 -- ppid: what a message is
 
 io.stdout:setvbuf "line"
 local name <const>, port <const> = arg[1], tonumber(arg[2])
 if not port then
-  io.stderr:write("usage: sctp_chat.lua name port [host port]...\n")
+  io.stderr:write(usage, "\n")
   os.exit(false)
 end
 

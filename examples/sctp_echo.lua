@@ -1,12 +1,18 @@
 -- An echo over SCTP: a server, or a client that sends lines in several streams.
---
---   lua examples/sctp_echo.lua listen [port [udp]]
---   lua examples/sctp_echo.lua connect host [port [udp]]
---
 -- Where the kernel has no SCTP, or with a third number, it goes over UDP: to and
 -- from the server's port 9899, or that number (see docs/sctp.md).
-local neap = require "neap"
-local sctp = require "neap.sctp"
+-- SPDX-License-Identifier: MIT
+local usage <const> = [=[
+usage: sctp_echo.lua listen [port [udp]]
+       sctp_echo.lua connect host [port [udp]]]=]
+
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
+local neap <const> = require "neap"
+local sctp <const> = require "neap.sctp"
 
 local STREAMS <const> = 8
 local mode <const>, rest <const> = arg[1], { table.unpack(arg, 2) }
@@ -52,6 +58,6 @@ if mode == "listen" then
 elseif mode == "connect" and rest[1] then
   neap.run(talk, rest[1], tonumber(rest[2]) or 7007, tonumber(rest[3]))
 else
-  io.stderr:write("usage: sctp_echo.lua listen [port [udp]] | connect host [port [udp]]\n")
+  io.stderr:write(usage, "\n")
   os.exit(false)
 end

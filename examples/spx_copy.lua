@@ -9,6 +9,11 @@ usage: spx_copy.lua [-s socket] carrier serve directory
   carrier    ethernet:INTERFACE, udp:ADDRESS[:PORT] or ipxnet:HOST:PORT
   NODE       the server's, as it says it: 00:11:22:33:44:55]]
 
+if arg[1] == "-h" or arg[1] == "--help" then
+  print(usage)
+  os.exit(0, true)
+end
+
 local neap <const> = require "neap"
 local spx <const> = require "neap.spx"
 

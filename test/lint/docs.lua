@@ -18,7 +18,6 @@ local internal <const> = {
   ["neap.coroutine"] = true, -- neap.coroutine, with the standard table's names
   ["neap.linktype"] = true, -- the table of neap.filter and neap.pcap
   ["neap.datagram"] = true, -- what neap.dtls and its like are made of
-  ["neap.datagram"] = true, -- what neap.dtls and its like are made of
   ["neap.inbox"] = true,
   ["neap.listener"] = true, -- methods of the class
   ["neap.message"] = true, -- methods of the class
