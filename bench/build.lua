@@ -25,19 +25,22 @@ local function library(shell, name)
   return ok and text or nil
 end
 
--- The C parts, in a place; those of TLS where OpenSSL is found: returns
--- whether it is.
+-- The C parts, in a place; those of TLS where OpenSSL is found, and of SCTP
+-- where usrsctp is: returns whether they are.
 function build.own(shell, place, has_parser)
-  local tls = library(shell, "openssl >= 1.1.1")
+  local tls, sctp = library(shell, "openssl >= 1.1.1"), library(shell, "usrsctp")
   local flags = tls and " -DBENCH_TLS " .. tls or ""
+  local more = sctp and " reference_sctp.c" or ""
+  local sctp_flags = sctp and " -DBENCH_SCTP " .. sctp or ""
   local parser = has_parser and " -DBENCH_PARSER -lhttp_parser" or ""
   local function with_tls(name, sources) return sources .. (tls and (" %s_tls.c"):format(name) or "") end
   shell { "mkdir", "-p", place .. "/files" }
   compile(shell, place .. "/reference",
-    with_tls("reference", "reference.c reference_http.c reference_message.c"), flags .. parser)
+    with_tls("reference", "reference.c reference_http.c reference_message.c" .. more),
+    flags .. sctp_flags .. parser)
   compile(shell, place .. "/load",
     with_tls("load", "load.c load_http.c load_message.c meter.c target.c"), flags)
-  return tls ~= nil
+  return tls ~= nil, sctp ~= nil
 end
 
 -- A program that is not there before: of C with a library, or by a command

@@ -3,7 +3,7 @@
 
 local chart = {}
 
-local LABELS, WIDTH, RIGHT = 250, 440, 70 -- labels, C's length, beyond it
+local LABELS, WIDTH, RIGHT = 300, 440, 70 -- labels, C's length, beyond it
 local BAR, STEP, GAP, TOP = 9, 12, 12, 60
 
 local colours = {

@@ -315,6 +315,7 @@ static const struct mode {
   {"flood",       run_flood      },
   {"drain",       run_drain      },
   {"frames",      run_frames     },
+  {"against",     run_against    },
   {"http",        run_http       },
   {"wrk",         run_wrk        },
   {"http-client", run_http_client},
@@ -341,7 +342,8 @@ int main(int argc, char **argv) {
   const struct mode *mode = find_mode(argv[1]);
   if (mode)
     argc--, argv++;
-  for (int option; (option = getopt(argc, argv, "+b:c:d:p:s:t:u:x:w:")) != -1;)
+  for (int option;
+       (option = getopt(argc, argv, "+b:c:d:o:p:s:t:u:x:w:")) != -1;)
     switch (option) {
     case 'b':
       want.before = atof(optarg);
@@ -351,6 +353,9 @@ int main(int argc, char **argv) {
       break;
     case 'd':
       want.depth = atoi(optarg);
+      break;
+    case 'o':
+      want.other = optarg;
       break;
     case 's':
       want.size = strtoul(optarg, NULL, 10);
@@ -379,7 +384,8 @@ int main(int argc, char **argv) {
     fprintf(
       stderr,
       "usage: load MODE [-b SECONDS] [-c COUNT] [-d DEPTH] [-s SIZE] "
-      "[-t SECONDS] [-u PATH] [-w WAIT] [-x TRACE] [-p PROFILE] COMMAND...\n");
+      "[-t SECONDS] [-u PATH] [-w WAIT] [-x TRACE] [-p PROFILE] [-o OTHER] "
+      "COMMAND...\n");
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);

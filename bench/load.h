@@ -17,6 +17,7 @@ extern struct want {
   double before;     /* seconds of warming up, at least a quarter of */
   double seconds;    /* of the measured window */
   const char *path;  /* what is asked for by HTTP */
+  const char *other; /* the shell's command for the other end */
   const char *trace; /* file for the counts of system calls */
   char *profile;     /* file for perf's samples of the window */
   char **command;
@@ -41,6 +42,9 @@ void run_datagrams(void);
 void run_flood(void);
 void run_drain(void);
 void run_frames(void);
+
+/* A program that meters itself, against another end that is started first. */
+void run_against(void);
 
 /* HTTP (load_http.c): requests to a server, by us or by wrk; answers to a
  * client, or to many of its connections; messages of WebSocket, echoed. */

@@ -155,6 +155,12 @@ void run_drain(void) {
   profile_end();
 }
 
+void run_against(void) {
+  target_start(want.command, target_other(want.other));
+  profile_begin();
+  profile_end();
+}
+
 /* -- frames -------------------------------------------------------------- */
 
 enum { SMALL = 60, MIDDLE = 590, LARGE = 1514 };

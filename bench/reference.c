@@ -184,5 +184,9 @@ int main(int argc, char **argv) {
   if (tls_role(role, size, port))
     return 0;
 #endif
+#ifdef BENCH_SCTP
+  if (sctp_role(role, size, port))
+    return 0;
+#endif
   return fprintf(stderr, "no role %s\n", role), 2;
 }

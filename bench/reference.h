@@ -34,4 +34,7 @@ int http_role(const char *role, int port);
 /* The same of TLS (reference_tls.c, built where OpenSSL is found). */
 int tls_role(const char *role, size_t size, int port);
 
+/* The same of SCTP (reference_sctp.c, built where usrsctp is found). */
+int sctp_role(const char *role, size_t size, int port);
+
 #endif

@@ -6,9 +6,10 @@ local rows = {}
 -- Kinds: "ratio" is the CPU time of C for one operation over the program's
 -- (`base`: of that program; by = "rate": its operations in a second over C's);
 -- the others are what they are called, and less is better.
--- `goal` and `wish` are for neap, `about` is what the goal once came to. `load` drives the program in its `role`.
--- `tls` rows need OpenSSL. `require` names what of the program is loaded. Rows of a `group` stand
--- in a table of their own.
+-- `goal` and `wish` are for neap, `about` is what the goal once came to. `load` drives the program in its `role`;
+-- `other` is the role of the other end of one that meters itself, which is the same program, or the one that is
+-- `against`. `tls` rows need OpenSSL, `sctp` rows usrsctp. `require` names what of the program is loaded. Rows of a
+-- `group` stand in a table of their own.
 
 rows.list = {
   { id = "echo-1", title = "echo of 64 B, 1 connection",
@@ -125,14 +126,25 @@ rows.list = {
   { id = "websocket-1", group = "web", title = "the same, one at a time",
     kind = "ratio", base = "Node",
     load = { "websocket", "-c", 64 }, role = "websocket", size = 64 },
+  { id = "sctp-send", group = "sctp", title = "SCTP (usrsctp), 1,000 B messages one way",
+    kind = "ratio", goal = .85, sctp = true,
+    load = { "against" }, role = "sctp_source", other = "sctp_sink", against = "C", size = 1000 },
+  { id = "sctp-pingpong", group = "sctp", title = "SCTP (usrsctp), ping-pong of 200 B on 8 streams",
+    kind = "ratio", goal = .85, sctp = true,
+    load = { "against" }, role = "sctp_pingpong", other = "sctp_echo", against = "C", size = 200 },
+  { id = "spx", group = "sctp", title = "SPX over UDP in bulk, beside TCP, for 1 KiB",
+    kind = "ratio", base = "neap-tcp",
+    load = { "against" }, role = "spx_source", other = "spx_sink", size = 65536 },
 }
 
 -- The tables, by the groups of their rows, and what they are called.
-rows.groups = { { title = "Sockets" }, { name = "web", title = "HTTP and WebSocket" } }
+rows.groups = { { title = "Sockets" }, { name = "web", title = "HTTP and WebSocket" },
+  { name = "sctp", title = "SCTP and SPX" } }
 
 local servers = "echo sink exchange pingpong lines"
 local datagrams = "udp_echo udp_receive udp_apart udp_send udp_segments"
 local secured = "tls_echo tls_sink tls_source tls_accept"
+local messages = "sctp_source sctp_pingpong"
 
 -- Says whether the C program can have a parser.
 rows.parser = { "sh", "-c", "echo '#include <http_parser.h>' | ${CC:-cc} -E - -o /dev/null" }
@@ -147,7 +159,7 @@ local web = "http https http_pipelined http_file http_get http_pool"
 -- is warmed up at least.
 rows.programs = {
   { name = "C", built = "reference",
-    roles = table.concat({ servers, datagrams, secured, "capture http http_parse" }, " "),
+    roles = table.concat({ servers, datagrams, secured, messages, "capture http http_parse" }, " "),
     parts = { { name = "http_parser", role = "http_parse", probe = rows.parser } } },
   { name = "scapy", base = true, package = "python3-scapy", roles = "decode",
     command = { "/usr/bin/python3", "bench/peers/scapy_decode.py" },
@@ -155,9 +167,10 @@ rows.programs = {
   { name = "libcurl", base = true, package = "libcurl4-openssl-dev", roles = "http_get http_pool",
     built = "curl", source = "reference_curl.c", library = "libcurl",
     probe = { "pkg-config", "--exists", "--print-errors", "libcurl" } },
+  { name = "neap-tcp", base = true, lua = "lua5.4", require = { "neap.tcp" }, roles = "spx_source" },
   { name = "neap", lua = "lua5.4", require = { "neap", "neap.tcp" }, tls = { "neap.tls" },
-    roles = table.concat({ servers, datagrams, secured, web,
-      "capture decode spawn sleep channel http_parse websocket" }, " ") },
+    roles = table.concat({ servers, datagrams, secured, web, messages,
+      "spx_source capture decode spawn sleep channel http_parse websocket" }, " ") },
   { name = "luv", lua = "lua5.4", require = { "luv" }, package = "lua-luv",
     roles = table.concat({ servers, datagrams, "http" }, " ") },
   { name = "cqueues", lua = "lua5.4", package = "lua-cqueues",

@@ -32,6 +32,10 @@ int target_reports(void);
  * seconds; what it printed, up to its end. */
 void target_beside(char **command, double seconds, char *text, size_t size);
 
+/* Starts the other end on our own core, by a command of the shell's; the port
+ * that it prints. */
+int target_other(const char *command);
+
 /* User and system time so far, in nanoseconds, all threads. */
 int64_t target_cpu(void);
 

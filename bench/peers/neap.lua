@@ -274,4 +274,87 @@ function roles.websocket()
   end))
 end
 
+-- SCTP and SPX. The other end of SCTP's is C's.
+
+local function with_sctp(port, batch)
+  local sctp = require "neap.sctp"
+  neap.run(function()
+    local conn <close> = assert(sctp.connect("127.0.0.1", 5001, { engine = "user", encap_port = port }))
+    bench.measure(bench.seconds, function(n) batch(conn, n) end)
+  end)
+end
+
+-- The last one is answered: so all have arrived.
+function roles.sctp_source(size, port)
+  local data = ("x"):rep(size)
+  with_sctp(port, function(conn, n)
+    for _ = 1, n do assert(conn:send(data)) end
+    assert(conn:send("x", { stream = 1 }))
+    assert(conn:receivemsg())
+  end)
+end
+
+function roles.sctp_pingpong(size, port)
+  local data, streams, infos = ("x"):rep(size), 8, {}
+  for i = 0, streams - 1 do infos[i] = { stream = i } end
+  with_sctp(port, function(conn, n)
+    for i = 0, streams - 1 do assert(conn:send(data, infos[i])) end
+    for _ = 1, n - streams do
+      local back, info = assert(conn:receivemsg())
+      assert(conn:send(back, infos[info.stream]))
+    end
+    for _ = 1, streams do assert(conn:receivemsg()) end
+  end)
+end
+
+-- Says how much comes, in KiB, and sends it; that it is there is answered.
+local function send_bulk(size, connect)
+  local block = ("x"):rep(size)
+  neap.run(function()
+    local conn <close> = assert(connect())
+    bench.measure(bench.seconds, function(n)
+      local blocks = math.ceil(n * 1024 / size)
+      assert(conn:write(blocks * size, "\n"))
+      for _ = 1, blocks do assert(conn:write(block)) end
+      assert(conn:read("l"))
+      return blocks * size // 1024
+    end)
+  end)
+end
+
+local function take_bulk(conn)
+  for line in conn:lines() do
+    local left = tonumber(line)
+    while left > 0 do left = left - #assert(conn:receive()) end
+    conn:write("all of it\n")
+  end
+end
+
+function roles.tcp_source(size, port)
+  send_bulk(size, function() return tcp.connect("127.0.0.1", port) end)
+end
+
+function roles.tcp_sink() serve(take_bulk) end
+
+-- Two nodes of IPX have the same port, so they need an address each.
+local function carrier_of(ip, port)
+  return assert(require "neap.ipx".udp { bind = ip, port = port, mtu = 1500 })
+end
+
+function roles.spx_source(size, port)
+  local node = require "neap.ipx".node("127.0.0.1")
+  send_bulk(size, function()
+    return require "neap.spx".connect(0, node, 0x5000, { carrier = carrier_of("127.0.0.2", port) })
+  end)
+end
+
+function roles.spx_sink()
+  neap.run(function()
+    local carrier = carrier_of("127.0.0.1", 0)
+    local listener <close> = assert(require "neap.spx".listen { carrier = carrier, socket = 0x5000 })
+    bench.announce((select(2, carrier:getsockname())))
+    listener:serve(take_bulk)
+  end)
+end
+
 return roles
