@@ -177,10 +177,11 @@ end)
 describe("werift", function()
   works("answers", function()
     helper.need_program "node"
-    local found <const> = os.execute "node -e 'require(\"werift-sctp\")' >/dev/null 2>&1"
-    helper.need(found, "needs node's werift-sctp where it finds modules (NODE_PATH)")
+    local modules <const> = ("NODE_PATH=build/npm/node_modules:%s"):format(os.getenv "NODE_PATH" or "")
+    local found <const> = os.execute(modules .. " node -e 'require(\"werift-sctp\")' >/dev/null 2>&1")
+    helper.need(found, "needs werift-sctp of npm, in build/npm or in NODE_PATH")
     local here <const> = free_port()
-    local process <close> = programs.start { "node", "spec/fixtures/sctp_werift.js", tostring(here) }
+    local process <close> = programs.start { "env", modules, "node", "spec/fixtures/sctp_werift.js", tostring(here) }
     local conn <close> = connect(5000, port_of(process), {
       udp_port = here, bind = { { ip = "127.0.0.1", port = 5000 } },
     })
