@@ -1,6 +1,7 @@
 --- SCTP by the user engine with other programs: usrsctp's own, pion (Go) and
 -- werift (JavaScript).
 local core <const> = require "neap.core"
+local lfs <const> = require "lfs"
 local helper <const> = require "support.helper"
 local lab <const> = require "support.sctp_lab"
 local neap <const> = require "neap"
@@ -126,7 +127,8 @@ local function need_pion()
   local source <const> = "/usr/share/gocode/src/github.com/pion/sctp"
   helper.need(there(source .. "/association.go"), "needs pion's SCTP (Debian's golang-github-pion-sctp-dev)")
   if pion == nil then
-    local build <const> = os.getenv "NEAP_BUILD" or "build"
+    local build = os.getenv "NEAP_BUILD" or "build"
+    if build:sub(1, 1) ~= "/" then build = lfs.currentdir() .. "/" .. build end
     pion = build .. "/sctp_pion"
     local made <const> = os.execute(("cd spec/fixtures/sctp_pion && GO111MODULE=off GOFLAGS= GOPATH=/usr/share/gocode "
       .. "GOCACHE=%s timeout 300 go build -o %s . >%s 2>&1"):format(helper.quote(build .. "/gocache"),
