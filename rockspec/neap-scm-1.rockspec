@@ -9,9 +9,10 @@ source = {
 description = {
   summary = "The network for Lua 5.4, in plain sequential code",
   detailed = [[
-Sockets, TCP and Unix streams, names, tasks, deadlines and cancellation, from
-a C core with one loop for each Lua state. A call that cannot finish suspends
-its task; at top level it simply waits.]],
+TCP, UDP, SCTP, Unix sockets, raw IP and packets, TLS and DTLS, HTTP and
+WebSocket, DNS, IPX and SPX, with tasks, deadlines and cancellation, from a C
+core with one loop for each Lua state. A call that cannot finish suspends its
+task; at top level it simply waits.]],
   license = "MIT",
 }
 
