@@ -105,7 +105,7 @@ LIBS_tls = $(shell $(PKG_CONFIG) --libs openssl) $(NODELETE)
 FLAGS_usrsctp = $(shell $(PKG_CONFIG) --cflags usrsctp)
 LIBS_usrsctp = $(shell $(PKG_CONFIG) --libs usrsctp) -pthread $(NODELETE)
 # What some need of the layers below, of which each gets its own.
-BELOW_usrsctp := base/error sys/addr sys/cmsg sys/fd sys/sock sys/sockmany
+BELOW_usrsctp := base/error sys/addr sys/cmsg sys/entropy sys/fd sys/sock sys/sockmany
 PART_SOURCES = $(sort $(wildcard $(addprefix csrc/,$(1)/*.c lua/$(1)/*.c)))
 PART_OBJECTS = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(call PART_SOURCES,$(1))) \
   $(BELOW_$(1):%=$(BUILD)/obj/%.o)

@@ -90,6 +90,31 @@ describe("an association", function()
     assert.equal("one two!", (b:receivemsg()))
   end)
 
+  works("waits for room in a message of many parts", function()
+    local a, b, all = lab.pair({ maxmessage = 8000000 })
+    local held <close> = all
+    local reader <const> = neap.spawn(function()
+      neap.sleep(0.1)
+      return b:receivemsg()
+    end)
+    for _ = 1, 40 do assert(a:send(("x"):rep(50000), { eor = false })) end
+    assert(a:send "!")
+    assert.equal(2000001, #reader:join())
+  end)
+
+  works("lets nothing go on with a message that was given up midway", function()
+    local a, b, all = lab.pair({ maxmessage = 8000000 })
+    local held <close> = all
+    a:settimeout(0.3)
+    local sent, why, code, taken = a:send(("x"):rep(4000000), { stream = 3 })
+    assert.fails("ETIMEDOUT", sent, why, code)
+    assert.is_true(taken > 0)
+    local reader <const> = neap.spawn(b.receivemsg, b)
+    for stream = 2, 3 do assert.fails("EPIPE", a:send("another", { stream = stream })) end
+    a:close()
+    assert.is_nil((reader:join()))
+  end)
+
   works("does not send what has no bytes", function()
     local a, b, all = lab.pair()
     local held <close> = all
@@ -322,6 +347,17 @@ describe("a listener", function()
   works("has its port alone on its carrier", function()
     local first <close>, port, udp_port = lab.listen()
     assert.fails("EADDRINUSE", user.listen({ { ip = "127.0.0.1", port = port } }, { udp_port = udp_port }))
+  end)
+
+  works("shares the UDP port that was chosen for another", function()
+    local listener <close>, _, udp_port = lab.listen()
+    local other <close> = assert(user.listen({ { ip = "127.0.0.1", port = 0 } }, { udp_port = udp_port }))
+    assert.equal(udp_port, (select(3, other:getsockname())))
+    assert.is_true(listener:isopen())
+    local conn <close> = assert(lab.connect(select(2, other:getsockname()), udp_port))
+    local accepted <close> = assert(other:accept(2 * helper.slow))
+    assert(conn:write "x")
+    assert.equal("x", accepted:read(1))
   end)
 
   works("takes no more than its backlog until they are accepted", function()
@@ -566,6 +602,21 @@ end)
 -- ---- the process ----
 
 describe("the one stack", function()
+  works("lives on when its object is loaded again", function()
+    local name <const> = "neap.usrsctpcore"
+    local a, b, all = lab.pair()
+    local held <close> = all
+    local first <const> = package.loaded[name]
+    package.loaded[name] = nil
+    local second <const> = require(name)
+    package.loaded[name] = first
+    assert.not_equal(first.bell(), second.bell())
+    collectgarbage()
+    collectgarbage()
+    assert(a:send "still here")
+    assert.equal("still here", (b:receivemsg()))
+  end)
+
   it("is shared by the states of several threads", function()
     lab.need()
     for _, result in ipairs(helper.threads(4, [[

@@ -108,6 +108,24 @@ for _, kind in ipairs { { "SPX", false, 534 }, { "SPX II", true, 1456 } } do
       assert.equal("bytes", b:read())
     end, 1500)
 
+    paired("ends what setvbuf kept back by an empty message", options, function(a, b)
+      a:setvbuf "full"
+      assert(a:write "kept back")
+      assert.equal(a, a:send "")
+      assert.equal("kept back", (b:receivemsg()))
+    end, 1500)
+
+    paired("lets nothing go on with a message that was given up midway", with(options, { timeout = 0.3 }), function(a)
+      local data, why, code, taken = a:send(bytes(1000000))
+      assert.fails("ETIMEDOUT", data, why, code)
+      assert.is_true(taken > 0 and taken < 1000000)
+      for _ = 1, 2 do
+        data, why, code, taken = a:send "another"
+        assert.fails("EPIPE", data, why, code)
+        assert.equal(0, taken)
+      end
+    end, 1500)
+
     paired("tells the length of a message that is too long, and goes on", with(options, { maxmessage = 1000 }),
       function(a, b)
         local writer <const> = neap.spawn(function()

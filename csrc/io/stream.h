@@ -58,6 +58,7 @@ struct stream {
   bool fdslost : 1;     /* more came than the limit: they were closed */
   bool blocked : 1;     /* before it was adopted: so it will be again */
   bool more : 1;        /* what is sent next goes with what follows it */
+  bool torn : 1;        /* a part of a record was sent, and the rest was not */
 };
 
 struct record;

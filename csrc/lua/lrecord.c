@@ -206,6 +206,24 @@ static int send_failed(lua_State *L, const struct stream *s, int err,
   return 4;
 }
 
+/* What setvbuf keeps back goes first. */
+static ssize_t send_some(struct stream *s, const struct iovec *iov,
+                         const struct record *r) {
+  while (stream_unsent(s) > 0) {
+    ssize_t n = stream_send(s, NULL, 0);
+    if (n < 0)
+      return n;
+  }
+  return stream_sendrecord(s, iov, 1, r);
+}
+
+/* What came next would go on with a message that was given up midway. */
+static int send_torn(lua_State *L) {
+  neap_failf(L, -EPIPE, "send: an earlier message was sent in part only");
+  lua_pushinteger(L, 0);
+  return 4;
+}
+
 /* Slot 3: the record as bytes, as much of it as is used. */
 static int send_step(lua_State *L, struct core *c, struct wait *w) {
   struct stream *s = lstream_of(w);
@@ -220,11 +238,12 @@ static int send_step(lua_State *L, struct core *c, struct wait *w) {
     await_wake(c, w, &s->writer.queue, true);
     return OP_WAIT;
   }
+  if (s->torn && w->progress == 0)
+    return send_torn(L);
   memcpy(&r, packed, size);
   do {
     struct iovec iov = {(char *)data + w->progress, len - w->progress};
-    ssize_t n = stream_unsent(s) > 0 ? stream_send(s, NULL, 0)
-                                     : stream_sendrecord(s, &iov, 1, &r);
+    ssize_t n = send_some(s, &iov, &r);
     if (n == -EAGAIN) {
       int err = lstream_await(L, c, w, s, "send");
       return err == OP_WAIT ? err : send_failed(L, s, -EBUSY, w->progress);
@@ -232,6 +251,7 @@ static int send_step(lua_State *L, struct core *c, struct wait *w) {
     if (n < 0)
       return send_failed(L, s, (int)n, w->progress);
     w->progress += (size_t)n;
+    s->torn = w->progress < len && r.association == 0 && r.addr.len == 0;
     c->budget -= RECORD_COST;
   } while (w->progress < len);
   lua_settop(L, 1);

@@ -181,6 +181,8 @@ static void input(struct us_carrier *c, unsigned char *bytes, size_t len,
     usrsctp_conninput(a.handle, bytes, len, 0);
     if (held != NULL && port->owner != NULL)
       us_end_entered(port->owner, held, ntohs(h->source_port));
+    if (port != NULL && port->owner != NULL)
+      us_end_eases(port->owner);
   } else {
     c->dropped++;
   }

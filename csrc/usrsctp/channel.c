@@ -147,7 +147,10 @@ static ssize_t sent(struct us_channel *c, struct us_end *e, ssize_t n) {
     return n;
   if (e->shut)
     return -EPIPE;
-  return errno == EAGAIN ? wait_for(c, CHANNEL_OUT) : reason(e, errno);
+  if (errno != EAGAIN)
+    return reason(e, errno);
+  e->full = e->kind == US_MANY;
+  return wait_for(c, CHANNEL_OUT);
 }
 
 /* Each part is a message of its own: so what was taken of the bytes will
@@ -249,6 +252,23 @@ static int find(struct us_end *e, const struct record *r, uint32_t *id) {
   return -ENOTCONN;
 }
 
+/* What fits goes whole or not at all: whoever gives up waiting for room has
+ * then sent nothing. */
+static ssize_t put_part(struct us_end *e, const struct iovec *iov, size_t len,
+                        bool ends, struct sctp_sendv_spa *spa) {
+  ssize_t n;
+  set_eor(e, e->midway || !ends);
+  n = usrsctp_sendv(e->so, iov->iov_base, len, NULL, 0, spa, sizeof *spa,
+                    SCTP_SENDV_SPA, 0);
+  if (n == 0 && len > 0 && !(spa->sendv_sndinfo.snd_flags & SCTP_ABORT)) {
+    errno = EAGAIN; /* so it says where a message goes on, and finds no room */
+    return -1;
+  }
+  if (n >= 0)
+    e->midway = !ends || (size_t)n < len;
+  return n;
+}
+
 static ssize_t put_record(struct us_channel *c, struct us_end *e,
                           const struct iovec *iov, int n,
                           const struct record *r) {
@@ -263,10 +283,8 @@ static ssize_t put_record(struct us_channel *c, struct us_end *e,
     if (err < 0)
       return err;
   }
-  set_eor(e, true);
-  return sent(c, e,
-              usrsctp_sendv(e->so, iov->iov_base, len, NULL, 0, &spa,
-                            sizeof spa, SCTP_SENDV_SPA, 0));
+  return sent(
+    c, e, put_part(e, iov, len, whole && (r->flags & RECORD_END) != 0, &spa));
 }
 
 static ssize_t channel_send(struct channel *base, const struct iovec *iov,

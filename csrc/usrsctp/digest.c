@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "usrsctp/digest.h"
 
-#include <errno.h>
 #include <string.h>
 #include <usrsctp.h>
-
-#include "sys/fd.h"
 
 /* ---- SipHash-2-4 ---- */
 
@@ -85,11 +82,3 @@ uint32_t us_crc32c(void *bytes, size_t len) {
 }
 
 #endif
-
-int us_random(void *bytes, size_t len) {
-  int fd = sys_open("/dev/urandom");
-  ssize_t n = fd < 0 ? fd : sys_read(fd, bytes, len);
-  if (fd >= 0)
-    sys_close(fd);
-  return n == (ssize_t)len ? 0 : n < 0 ? (int)n : -EIO;
-}

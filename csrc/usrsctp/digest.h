@@ -11,7 +11,4 @@ uint64_t us_siphash(const uint64_t key[2], const void *bytes, size_t len);
 /* As it stands in a packet. */
 uint32_t us_crc32c(void *bytes, size_t len);
 
-/* Nobody can foretell them. Returns 0 or -errno. */
-int us_random(void *bytes, size_t len);
-
 #endif

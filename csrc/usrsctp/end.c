@@ -326,9 +326,17 @@ static void sweep(struct us_end *e) {
     us_end_abort(e);
 }
 
+/* Of one for many usrsctp knows no room: each association has its own. Whoever
+ * waits tries again. */
+void us_end_eases(struct us_end *e) {
+  if (e->full)
+    mark(e);
+}
+
 static void tell(struct us_end *e) {
   int events = usrsctp_get_events(e->so);
-  unsigned ready = 0;
+  unsigned ready = e->full ? CHANNEL_OUT : 0;
+  e->full = false;
   if (events & (SCTP_EVENT_READ | SCTP_EVENT_ERROR) || e->error != 0)
     ready |= CHANNEL_IN;
   if (events & (SCTP_EVENT_WRITE | SCTP_EVENT_ERROR) || e->error != 0)

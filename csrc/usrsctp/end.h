@@ -37,8 +37,10 @@ struct us_end {
   enum us_kind kind;
   uint16_t remote; /* the peer's port */
   bool connecting;
-  bool shut;       /* nothing more is sent */
-  bool eor;        /* usrsctp is told where messages end */
+  bool shut; /* nothing more is sent */
+  bool full; /* US_MANY: somebody waits for room, of which usrsctp tells not */
+  bool eor;  /* usrsctp is told where messages end */
+  bool midway;     /* a part of a message was sent, and more is to come */
   bool cut;        /* what came of a message is void */
   bool skips;      /* the rest of a notification is to come */
   uint16_t events; /* the notifications that are wanted: 1 << type */
@@ -80,6 +82,9 @@ int us_end_settle(struct us_end *e);
 struct us_link *us_end_link(struct us_end *e, uint32_t association);
 uint32_t us_end_association(struct us_end *e, const struct us_peer *p,
                             uint16_t remote);
+
+/* What came from a peer may have made room for who waits. */
+void us_end_eases(struct us_end *e);
 
 /* The network says that packets to this peer do not arrive. */
 void us_end_trouble(struct us_peer *p, int number);

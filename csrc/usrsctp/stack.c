@@ -9,6 +9,7 @@
 #include <time.h>
 #include <usrsctp.h>
 
+#include "sys/entropy.h"
 #include "sys/fd.h"
 #include "usrsctp/digest.h"
 #include "usrsctp/peer.h"
@@ -86,7 +87,7 @@ static void init(void) {
 }
 
 static int make_key(void) {
-  return stack.key[0] == 0 ? us_random(stack.key, sizeof stack.key) : 0;
+  return stack.key[0] == 0 ? sys_entropy(stack.key, sizeof stack.key) : 0;
 }
 
 int us_begin(void) {

@@ -19,10 +19,12 @@ static int l_carrier(lua_State *L) {
   int fd = (int)luaL_checkinteger(L, 1);
   int six = luaL_checkoption(L, 2, NULL, families);
   lua_Integer most = luaL_checkinteger(L, 5);
-  struct us_carrier *c = lua_newuserdatauv(L, sizeof *c, 0);
+  struct us_carrier *c = lua_newuserdatauv(L, sizeof *c, 1);
   int err;
   memset(c, 0, sizeof *c);
   c->fd = -1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setiuservalue(L, -2, 1);
   luaL_setmetatable(L, CARRIER_CLASS);
   err =
     us_carrier_open(c, lus_home(L), fd, six ? AF_INET6 : AF_INET,
@@ -114,5 +116,5 @@ void lus_open_carrier(lua_State *L) {
     {NULL,      NULL     }
   };
   lus_class(L, CARRIER_CLASS, meta, methods);
-  luaL_setfuncs(L, functions, 0);
+  lus_functions(L, functions);
 }

@@ -43,9 +43,9 @@ static int done(lua_State *L, int err, const char *what) {
   return 1;
 }
 
-static struct us_channel *new_channel(lua_State *L) {
+static struct us_channel *new_channel(lua_State *L, struct us_home *h) {
   struct us_channel *c = lua_newuserdatauv(L, sizeof *c, 1);
-  us_channel_init(c, lus_home(L));
+  us_channel_init(c, h);
   luaL_setmetatable(L, END_CLASS);
   return c;
 }
@@ -58,7 +58,7 @@ static int l_open(lua_State *L) {
   struct us_carrier *carrier = lus_carrier(L, 1);
   int kind = luaL_checkoption(L, 2, NULL, kinds);
   uint16_t port = (uint16_t)luaL_checkinteger(L, 3);
-  struct us_channel *c = new_channel(L);
+  struct us_channel *c = new_channel(L, carrier->home);
   struct us_end *e;
   int err = ERR_CLOSED;
   lua_pushvalue(L, 1);
@@ -114,8 +114,8 @@ static int l_listen(lua_State *L) {
 }
 
 /* What was made of the end at slot 1: on the same carrier. */
-static struct us_channel *beside(lua_State *L) {
-  struct us_channel *c = new_channel(L);
+static struct us_channel *beside(lua_State *L, const struct us_channel *of) {
+  struct us_channel *c = new_channel(L, of->home);
   lua_getiuservalue(L, 1, 1);
   lua_setiuservalue(L, -2, 1);
   return c;
@@ -123,7 +123,7 @@ static struct us_channel *beside(lua_State *L) {
 
 /* end:accept(): the next, or nothing */
 static int l_accept(lua_State *L) {
-  struct us_channel *c = check_channel(L, 1), *made = beside(L);
+  struct us_channel *c = check_channel(L, 1), *made = beside(L, c);
   struct us_end *e = enter(L, c, "accept");
   if (e == NULL)
     return 3;
@@ -140,7 +140,7 @@ static int l_peeloff(lua_State *L) {
   uint32_t id = (uint32_t)luaL_checkinteger(L, 2);
   struct us_end *e;
   int err = 0;
-  made = beside(L);
+  made = beside(L, c);
   e = enter(L, c, "peeloff");
   if (e == NULL)
     return 3;
@@ -380,5 +380,5 @@ void lus_open_end(lua_State *L) {
     {NULL,   NULL  }
   };
   lus_class(L, END_CLASS, meta, methods);
-  luaL_setfuncs(L, functions, 0);
+  lus_functions(L, functions);
 }

@@ -28,14 +28,13 @@ int lus_fail(lua_State *L, int err, const char *what) {
 
 /* ---- the home ---- */
 
-static const char home_key = 'h';
-
 struct us_home *lus_home(lua_State *L) {
-  struct us_home *h;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &home_key);
-  h = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return h;
+  return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+void lus_functions(lua_State *L, const luaL_Reg *functions) {
+  lua_pushvalue(L, -2);
+  luaL_setfuncs(L, functions, 1);
 }
 
 static int home_gc(lua_State *L) {
@@ -43,8 +42,9 @@ static int home_gc(lua_State *L) {
   return 0;
 }
 
-/* It goes last, since it was made first. */
-static void make_home(lua_State *L) {
+/* Pushes it. It goes last, since it was made first, and what lives in it holds
+ * it: the module may be loaded again, which makes another. */
+static void push_home(lua_State *L) {
   static const luaL_Reg meta[] = {
     {"__gc", home_gc},
     {NULL,   NULL   }
@@ -55,7 +55,6 @@ static void make_home(lua_State *L) {
     luaL_error(L, "usrsctp: no eventfd (%d)", -err);
   lus_class(L, "neap.usrsctp.home", meta, NULL);
   luaL_setmetatable(L, "neap.usrsctp.home");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &home_key);
 }
 
 /* bell(): a descriptor that is readable when look() is to be called. */
@@ -122,9 +121,9 @@ int luaopen_neap_usrsctpcore(lua_State *L) {
     {"iptext", l_address},
     {NULL,     NULL     }
   };
-  make_home(L);
+  push_home(L);
   lua_newtable(L);
-  luaL_setfuncs(L, functions, 0);
+  lus_functions(L, functions);
   lus_open_carrier(L);
   lus_open_end(L);
   return 1;

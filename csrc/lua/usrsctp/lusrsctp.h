@@ -28,8 +28,11 @@ static inline void lus_class(lua_State *L, const char *name,
 /* Pushes nil, "what: text", code. Returns 3. */
 int lus_fail(lua_State *L, int err, const char *what);
 
-/* This state's. */
+/* The module's, within one of its functions. */
 struct us_home *lus_home(lua_State *L);
+
+/* Adds them to the table on top; under it is the home, which they hold. */
+void lus_functions(lua_State *L, const luaL_Reg *functions);
 
 /* Pushes whether somebody is to be accepted, and whether a carrier is empty:
  * once each. Returns 2. */
@@ -38,7 +41,7 @@ int lus_news(lua_State *L, struct us_home *h);
 /* The carrier at `arg`. Whether it is open is for its functions to ask. */
 struct us_carrier *lus_carrier(lua_State *L, int arg);
 
-/* Each adds functions to the table on top, and makes its class. */
+/* Each adds functions as lus_functions does, and makes its class. */
 void lus_open_carrier(lua_State *L);
 void lus_open_end(lua_State *L);
 

@@ -16,6 +16,7 @@ local MAX_PEERS <const> = 4096
 local ENDED <const> = { done = true, failed = true, cancelled = true, killed = true }
 
 local carriers <const> = {} -- by what they are bound to
+local anywhere <const> = {} -- by that, those whose UDP port was ours to choose: port 0
 local listeners <const> = setmetatable({}, { __mode = "k" }) -- who is told that somebody came
 local watcher -- the task for the time
 
@@ -26,6 +27,7 @@ function M.listens(listener) listeners[listener] = true end
 
 local function close(carrier)
   if carriers[carrier.key] == carrier then carriers[carrier.key] = nil end
+  if anywhere[carrier.asked] == carrier then anywhere[carrier.asked] = nil end
   carrier.wire:close()
   carrier.sock:close()
 end
@@ -108,6 +110,17 @@ local function tell_addresses(sock, family)
   if family == "inet6" then sock:setsockopt("IPV6_RECVPKTINFO", true) end
 end
 
+local function key_of(ip, port, o, outgoing)
+  local israw <const> = o.carrier == "raw"
+  return ("%s %s %d %s"):format(o.carrier or "udp", ip, israw and 0 or port, outgoing)
+end
+
+-- The same, with the port that it has.
+local function real_key(sock, ip, o, outgoing)
+  local _, port <const> = sock:getsockname()
+  return key_of(ip, math.type(port) == "integer" and port or 0, o, outgoing)
+end
+
 local function make(key, ip, port, o, outgoing)
   local family <const> = ip:find(":", 1, true) and "inet6" or "inet"
   local israw <const> = o.carrier == "raw"
@@ -118,7 +131,8 @@ local function make(key, ip, port, o, outgoing)
     sock, why, code = open_udp(ip, port, o)
   end
   if not sock then return nil, why, code end
-  local wild <const> = (ip == "0.0.0.0" or ip == "::") and not outgoing
+  local everywhere <const> = ip == "0.0.0.0" or ip == "::"
+  local wild <const> = everywhere and not outgoing
   if wild then tell_addresses(sock, family) end
   local wire
   wire, why, code = engine.carrier(sock:fileno(), family, israw, wild, o.max_peers or MAX_PEERS)
@@ -126,8 +140,12 @@ local function make(key, ip, port, o, outgoing)
     sock:close()
     return nil, why, code
   end
-  local carrier <const> = { key = key, sock = sock, wire = wire, ip = ip, family = family, raw = israw }
-  carriers[key] = carrier
+  local carrier <const> = {
+    key = real_key(sock, ip, o, outgoing and everywhere), asked = key, sock = sock, wire = wire, ip = ip,
+    family = family, raw = israw,
+  }
+  carriers[carrier.key] = carrier
+  if port == 0 then anywhere[key] = carrier end
   return carrier
 end
 
@@ -136,8 +154,8 @@ end
 -- address. Or nil, message, code.
 function M.at(ip, port, o, outgoing)
   outgoing = outgoing and port == 0
-  local key <const> = ("%s %s %d %s"):format(o.carrier or "udp", ip, o.carrier == "raw" and 0 or port, outgoing)
-  local carrier = carriers[key]
+  local key <const> = key_of(ip, port, o, outgoing)
+  local carrier = anywhere[key] or carriers[key]
   if carrier and not carrier.sock:isopen() then
     close(carrier)
     carrier = nil

@@ -256,17 +256,7 @@ function methods:getpeername()
   return nil, "getpeername: Transport endpoint is not connected", "ENOTCONN"
 end
 
--- No tail calls: errors count the arguments as a method's.
-local below <const> = {
-  setsockopt = function(stream, ...)
-    local done, why, code = stream:setsockopt(...)
-    return done, why, code
-  end,
-  getsockopt = function(stream, ...)
-    local value, why, code = stream:getsockopt(...)
-    return value, why, code
-  end,
-}
+local below <const> = require "neap.sctp.streams".below
 
 function methods:setsockopt(...)
   if not check(self, "setsockopt") then return is_closed() end
@@ -309,7 +299,8 @@ end
 
 function methods:fileno()
   if not check(self, "fileno") then return is_closed() end
-  M.drain(self) -- what was for us alone leaves it unreadable
+  -- It is no socket of its own: what was for us alone leaves it unreadable.
+  if self.engine.name == "user" then M.drain(self) end
   return self.stream:fileno()
 end
 

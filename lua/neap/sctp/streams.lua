@@ -23,6 +23,19 @@ function M.engine_of(stream, what)
   return nil, what .. ": this stream is not SCTP's", "EOPNOTSUPP"
 end
 
+--- What calls a socket's methods for another's. These are no tail calls, so that
+-- errors count the arguments as a method's.
+M.below = {
+  setsockopt = function(sock, ...)
+    local done, why, code = sock:setsockopt(...)
+    return done, why, code
+  end,
+  getsockopt = function(sock, ...)
+    local value, why, code = sock:getsockopt(...)
+    return value, why, code
+  end,
+}
+
 -- The engine of a stream that is open; or nil, message, code.
 local function open_engine(stream, what)
   if not stream:isopen() then return nil, "closed", "ECLOSED" end

@@ -52,16 +52,7 @@ end
 local buffers <const> = { SO_SNDBUF = SO_SNDBUF, SO_RCVBUF = SO_RCVBUF }
 
 -- Those of the system belong to what carries the stream, and so to all on it.
-local below <const> = {
-  setsockopt = function(sock, ...)
-    local done, why, code = sock:setsockopt(...) -- no tail call: its errors count arguments as a method's
-    return done, why, code
-  end,
-  getsockopt = function(sock, ...)
-    local value, why, code = sock:getsockopt(...)
-    return value, why, code
-  end,
-}
+local below <const> = streams.below
 
 function methods.setsockopt(stream, name, value, ...)
   local number <const> = buffers[name]
