@@ -17,6 +17,7 @@ local function works(name, body)
   it(name, function()
     lab.need()
     in_task(body)
+    helper.eventually(function() return #neap.tasks() == 0 end) -- what was closed politely has ended
   end)
 end
 

@@ -15,6 +15,7 @@ local function works(name, body)
   it(name, function()
     lab.need()
     in_task(body)
+    eventually(function() return #neap.tasks() == 0 end) -- what was closed politely has ended
   end)
 end
 
@@ -100,6 +101,25 @@ describe("an association", function()
     for _ = 1, 40 do assert(a:send(("x"):rep(50000), { eor = false })) end
     assert(a:send "!")
     assert.equal(2000001, #reader:join())
+  end)
+
+  works("sends long messages among those that need not arrive", function()
+    local a, b, all = lab.pair({ sndbuf = 30000 })
+    local held <close> = all
+    local sender <const> = neap.spawn(function()
+      for i = 1, 100 do
+        assert(a:send(("y"):rep(i * 30), { stream = 1, priority = i % 10 }))
+        if i % 3 == 0 then assert(a:send(("z"):rep(i * 2000), { stream = 2 })) end
+      end
+    end)
+    for i = 3, 99, 3 do
+      local data, info
+      repeat
+        data, info = assert(b:receivemsg())
+      until info.stream == 2
+      assert.equal(i * 2000, #data)
+    end
+    sender:join()
   end)
 
   works("lets nothing go on with a message that was given up midway", function()
