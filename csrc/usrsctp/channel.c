@@ -10,8 +10,9 @@
 #include "usrsctp/notice.h"
 
 enum {
-  WHOLE = 16 * 1024, /* the longest message that write makes */
-  LEAST = 1024       /* and the shortest part that it tries */
+  WHOLE = 16 * 1024,  /* the longest message that write makes */
+  LEAST = 1024,       /* and the shortest part that it tries */
+  SNDBUF_USE = 0x1101 /* usrsctp's SCTP_GET_SNDBUF_USE, which it keeps inside */
 };
 
 static struct us_channel *channel_of(struct channel *c) {
@@ -252,21 +253,42 @@ static int find(struct us_end *e, const struct record *r, uint32_t *id) {
   return -ENOTCONN;
 }
 
+/* How much of a part there is room for. With more, usrsctp 0.9.5 makes room by
+ * messages that need not arrive, and then loops for ever or crashes. */
+static size_t room_for(struct us_end *e, uint32_t association, size_t len) {
+  struct {
+    uint32_t association, sent, received;
+  } used = {association, 0, 0}; /* struct sctp_sockstat */
+  socklen_t size = sizeof used;
+  size_t room;
+  if (usrsctp_getsockopt(e->so, IPPROTO_SCTP, SNDBUF_USE, &used, &size) < 0)
+    return len;
+  room = e->sndbuf > used.sent ? e->sndbuf - used.sent : 0;
+  if (room < len && (room >= LEAST || used.sent == 0))
+    return room;
+  return room < len ? 0 : len;
+}
+
 /* What fits goes whole or not at all: whoever gives up waiting for room has
  * then sent nothing. */
 static ssize_t put_part(struct us_end *e, const struct iovec *iov, size_t len,
                         bool ends, struct sctp_sendv_spa *spa) {
-  ssize_t n;
+  bool aborts = spa->sendv_sndinfo.snd_flags & SCTP_ABORT;
+  size_t room = len;
+  ssize_t n = 0;
   set_eor(e, e->midway || !ends);
-  n = usrsctp_sendv(e->so, iov->iov_base, len, NULL, 0, spa, sizeof *spa,
-                    SCTP_SENDV_SPA, 0);
-  if (n == 0 && len > 0 && !(spa->sendv_sndinfo.snd_flags & SCTP_ABORT)) {
-    errno = EAGAIN; /* so it says where a message goes on, and finds no room */
-    return -1;
-  }
-  if (n >= 0)
+  if (e->eor && !aborts)
+    room = room_for(e, spa->sendv_sndinfo.snd_assoc_id, len);
+  if (room < len)
+    spa->sendv_sndinfo.snd_flags &= (uint16_t) ~(SCTP_EOR | SCTP_EOF);
+  if (room > 0 || len == 0)
+    n = usrsctp_sendv(e->so, iov->iov_base, room, NULL, 0, spa, sizeof *spa,
+                      SCTP_SENDV_SPA, 0);
+  if (n > 0 || (n == 0 && (len == 0 || aborts)))
     e->midway = !ends || (size_t)n < len;
-  return n;
+  else if (n == 0)
+    errno = EAGAIN; /* so it may say where a message goes on */
+  return n == 0 && len > 0 && !aborts ? -1 : n;
 }
 
 static ssize_t put_record(struct us_channel *c, struct us_end *e,

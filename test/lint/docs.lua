@@ -27,6 +27,7 @@ local internal <const> = {
   ["neap.deframer"] = true,
   ["neap.race"] = true,
   ["neap.random"] = true,
+  ["neap.serving"] = true, -- methods of listeners that are Lua
   ["neap.sync"] = true, -- neap.channel and its like
 }
 

@@ -3,10 +3,9 @@
 local core <const> = require "neap.core"
 local args <const> = require "neap.args"
 local contexts <const> = require "neap.tls.context"
-local listeners <const> = require "neap.listener"
 local inboxes <const> = require "neap.inbox"
 local peers <const> = require "neap.dtls.peer"
-local sync <const> = require "neap.sync"
+local serving <const> = require "neap.serving"
 local machines <const> = require "neap.tlscore".dtls
 
 local M = {}
@@ -77,7 +76,8 @@ function door:arrived(peer) self.ready:put(peer) end
 --- Its handshake has failed.
 function door:missed(peer)
   self.failed = self.failed + 1
-  if self.tells and self.ready:count() < MOST_FAILURES then self.ready:put { failed = peer } end
+  local told <const> = self.serving and self.serving.on_error
+  if told and self.ready:count() < MOST_FAILURES then self.ready:put { failed = peer } end
 end
 
 --- Nobody listens any more; who was accepted lives on.
@@ -165,83 +165,18 @@ function methods:accept(timeout)
   end
 end
 
---- Iterates over clients; ends when the listener is closed.
-function methods:connections()
-  check(self, "connections")
-  return function()
-    local peer, why, code = self:accept()
-    if not peer and code ~= "ECLOSED" then error(why, 2) end
-    return peer
-  end
-end
-
--- ---- serving ----
-
-local serve_options <const> = { max_connections = "count", on_error = "function" }
-
--- A client's task: closed when the handler ends; what it raises is told,
--- cancellation passes.
-local function handle(peer, handler, on_error, places)
-  local place <close> = setmetatable({}, { __close = function() -- luacheck: ignore 211
-    if places then places:release() end
-  end })
-  local held <close> = peer
-  if not on_error then return handler(peer) end
-  local traceback
-  local ok, err = xpcall(handler, function(e)
-    traceback = debug.traceback(nil, 2)
-    return e
-  end, peer)
-  if ok then return end
-  if type(err) == "userdata" then error(err, 0) end
-  on_error(err, traceback, peer)
-end
-
-local function serve_all(self, group, handler, on_error, places)
+-- The next client for a handler; who failed is told of.
+local function next_served(self, state)
   while true do
-    if places then places:acquire() end
-    local item, why, code
-    repeat
-      item, why, code = next_item(self)
-      if item and item.failed then group:spawn(on_error, item.failed.failure[1], "", item.failed) end
-    until not item or item.state == "open"
+    local item, why, code = next_item(self)
     if not item then return nil, why, code end
-    group:spawn(handle, item, handler, on_error, places)
+    if item.state == "open" then return item end
+    local failed <const> = state.on_error and item.failed
+    if failed then state.group:spawn(state.on_error, failed.failure[1], "", failed) end
   end
 end
 
---- A task for each client. Returns true after stop() or close(), or nil,
--- message, code.
-function methods:serve(handler, given)
-  local d <const> = check(self, "serve")
-  args.argument(handler, "function", 1, 2)
-  local o <const> = args.check(given, serve_options, 2, 2)
-  if d.serving then error("this listener is being served already", 2) end
-  local ended <const> = sync.event()
-  local cleanup <close> = setmetatable({}, { __close = function()
-    d.serving, d.tells = nil, nil
-    ended:set()
-  end })
-  local group <close> = core.group("serve")
-  d.serving, d.tells = { group = group, ended = ended }, o.on_error ~= nil
-  local _, why, code = serve_all(self, group, handler, o.on_error,
-    o.max_connections and sync.semaphore(o.max_connections))
-  if code == "ECLOSED" then return true end
-  return nil, why, code
-end
-
---- Ends listening, waits `grace` seconds (5) for the handlers, then cancels
--- them, and waits until they have ended.
-function methods:stop(grace)
-  local d <const> = check(self, "stop")
-  if grace == nil then grace = 5 end
-  args.argument(grace, "seconds", 1, 2)
-  local state <const> = d.serving
-  d:close()
-  if not state then return true end
-  listeners.wind_up(state, grace)
-  return true
-end
+serving.methods(methods, check, next_served)
 
 -- ---- what it is ----
 

@@ -6,8 +6,7 @@ local args <const> = require "neap.args"
 local connections <const> = require "neap.spx.connection"
 local inboxes <const> = require "neap.inbox"
 local ipx_packets <const> = require "neap.ipx.packet"
-local listeners <const> = require "neap.listener"
-local sync <const> = require "neap.sync"
+local serving <const> = require "neap.serving"
 
 local M = {}
 
@@ -114,78 +113,7 @@ function methods:accept(timeout)
   return next_stream(d, timeout and core.now() + timeout)
 end
 
---- Iterates over connections; ends when the listener is closed.
-function methods:connections()
-  check(self, "connections")
-  return function()
-    local stream, why, code = self:accept()
-    if not stream and code ~= "ECLOSED" then error(why, 2) end
-    return stream
-  end
-end
-
--- ---- serving ----
-
-local serve_options <const> = { max_connections = "count", on_error = "function" }
-
--- A connection's task: closed when the handler ends; what it raises is told,
--- cancellation passes.
-local function handle(stream, handler, on_error, places)
-  local place <close> = setmetatable({}, { __close = function() -- luacheck: ignore 211
-    if places then places:release() end
-  end })
-  local held <close> = stream
-  if not on_error then return handler(stream) end
-  local traceback
-  local ok, err = xpcall(handler, function(e)
-    traceback = debug.traceback(nil, 2)
-    return e
-  end, stream)
-  if ok then return end
-  if type(err) == "userdata" then error(err, 0) end
-  on_error(err, traceback, held)
-end
-
-local function serve_all(d, group, handler, on_error, places)
-  while true do
-    if places then places:acquire() end
-    local stream, why, code = next_stream(d)
-    if not stream then return nil, why, code end
-    group:spawn(handle, stream, handler, on_error, places)
-  end
-end
-
---- A task for each connection. Returns true after stop() or close(), or nil,
--- message, code.
-function methods:serve(handler, given)
-  local d <const> = check(self, "serve")
-  args.argument(handler, "function", 1, 2)
-  local o <const> = args.check(given, serve_options, 2, 2)
-  if d.serving then error("this listener is being served already", 2) end
-  local ended <const> = sync.event()
-  local cleanup <close> = setmetatable({}, { __close = function()
-    d.serving = nil
-    ended:set()
-  end })
-  local group <close> = core.group("serve")
-  d.serving = { group = group, ended = ended }
-  local _, why, code = serve_all(d, group, handler, o.on_error,
-    o.max_connections and sync.semaphore(o.max_connections))
-  if code == "ECLOSED" then return true end
-  return nil, why, code
-end
-
---- Ends listening, waits `grace` seconds (5) for the handlers, then cancels
--- them, and waits until they have ended.
-function methods:stop(grace)
-  local d <const> = check(self, "stop")
-  if grace == nil then grace = 5 end
-  args.argument(grace, "seconds", 1, 2)
-  local state <const> = d.serving
-  d:close()
-  if state then listeners.wind_up(state, grace) end
-  return true
-end
+serving.methods(methods, check)
 
 -- ---- what it is ----
 
