@@ -151,6 +151,7 @@ for _, kind in ipairs { { "SPX", false, 534 }, { "SPX II", true, 1456 } } do
       for _, type in ipairs { 0xfc, 0xfd, 0xfe, 0xff } do assert.fails("EINVAL", a:send("x", { type = type })) end
       assert.raises("'type'", function() a:send("x", { type = 256 }) end)
       assert.raises("unknown field 'typ'", function() a:send("x", { typ = 1 }) end)
+      assert.raises("unknown field 'ppid'", function() a:send("x", { ppid = 1 }) end)
       assert.equal(a, a:send("x", { type = 0xfb }))
     end)
 

@@ -28,30 +28,32 @@ enum field_kind {
 static const struct field {
   const char *name;
   enum field_kind kind;
+  int of;       /* enum record_kind; -1: of all */
   size_t where; /* in struct record; or the flag, the policy */
 } fields[] = {
-  {"stream",                FIELD_U16, offsetof(struct record,                     stream)},
-  {"ppid",                       FIELD_U32,                           offsetof(struct record,                                      ppid)},
-  {"context",                  FIELD_U32,                           offsetof(struct record,                        context)},
-  {"association", FIELD_U32,offsetof(struct record,association)},
-  {"key",              FIELD_U16,                          offsetof(struct record,                                                              key)},
-  {"type",                   FIELD_U8,      offsetof(struct record, type)},
-  {"eor",                       FIELD_FLAG,                           RECORD_END                                          },
-  {"unordered",                  FIELD_FLAG,                           RECORD_UNORDERED                                                                },
-  {"abort",             FIELD_FLAG,RECORD_ABORT},
-  {"eof",       FIELD_FLAG,RECORD_SHUTDOWN},
-  {"immediate",           FIELD_FLAG,                         RECORD_IMMEDIATE                                                                             },
-  {"lifetime",        FIELD_LIFETIME,                            RECORD_LIFETIME                                                                                                  },
-  {"retransmissions",       FIELD_POLICY,RECORD_RETRANSMISSIONS},
-  {"priority",        FIELD_POLICY,RECORD_PRIORITY},
-  {"ip", FIELD_IP,                   0                                                                                                        },
-  {"port",        FIELD_PORT,                            0                                                                                                                                                     },
+  {"stream",                FIELD_U16,   RECORD_SCTP,       offsetof(struct record,              stream)},
+  {"ppid",                       FIELD_U32,                             RECORD_SCTP,               offsetof(struct record,           ppid)},
+  {"context",                  FIELD_U32,                             RECORD_SCTP,                                      offsetof(struct record,                                     context)},
+  {"association", FIELD_U32,    RECORD_SCTP,offsetof(struct record,association)},
+  {"key",            FIELD_U16,RECORD_SCTP,                    offsetof(struct record,                                                                                     key)},
+  {"type",   FIELD_U8,      RECORD_SPX,offsetof(struct record,type)},
+  {"eor",                  FIELD_FLAG,                   -1,                     RECORD_END                                                    },
+  {"unordered",                       FIELD_FLAG,                              RECORD_SCTP,                    RECORD_UNORDERED                                  },
+  {"abort",                       FIELD_FLAG,                        RECORD_SCTP,         RECORD_ABORT},
+  {"eof",                       FIELD_FLAG,                            RECORD_SCTP,             RECORD_SHUTDOWN},
+  {"immediate",                       FIELD_FLAG,                              RECORD_SCTP,               RECORD_IMMEDIATE                                                            },
+  {"lifetime",                       FIELD_LIFETIME,                        RECORD_SCTP,         RECORD_LIFETIME                        },
+  {"retransmissions",                       FIELD_POLICY,                         RECORD_SCTP,      RECORD_RETRANSMISSIONS},
+  {"priority",                       FIELD_POLICY,                  RECORD_SCTP, RECORD_PRIORITY},
+  {"ip",                       FIELD_IP,                         RECORD_SCTP,        0                                                                    },
+  {"port",                       FIELD_PORT,                               RECORD_SCTP,                  0                                         },
 };
 
-static const struct field *field_of(lua_State *L, const char *name) {
+static const struct field *field_of(lua_State *L, const char *name, int kind) {
   size_t i;
   for (i = 0; i < countof(fields); i++)
-    if (strcmp(fields[i].name, name) == 0)
+    if ((fields[i].of == kind || fields[i].of < 0) &&
+        strcmp(fields[i].name, name) == 0)
       return &fields[i];
   luaL_error(L, "bad argument #2 (unknown field '%s')", name);
   return NULL;
@@ -133,7 +135,7 @@ static void set_address(lua_State *L, int arg, struct record *r) {
 }
 
 /* The table at `arg`, or nil for what is usual. */
-static void record_from(lua_State *L, int arg, struct record *r) {
+static void record_from(lua_State *L, int arg, int kind, struct record *r) {
   bool addressed = false;
   memset(r, 0, sizeof *r);
   r->flags = RECORD_END;
@@ -144,7 +146,7 @@ static void record_from(lua_State *L, int arg, struct record *r) {
     const struct field *f;
     if (lua_type(L, -2) != LUA_TSTRING)
       luaL_argerror(L, arg, "a field has no name");
-    f = field_of(L, lua_tostring(L, -2));
+    f = field_of(L, lua_tostring(L, -2), kind);
     addressed = addressed || f->kind == FIELD_IP || f->kind == FIELD_PORT;
     set_field(L, r, f);
   }
@@ -280,7 +282,7 @@ static int l_send(lua_State *L) {
   }
   luaL_checklstring(L, 2, NULL);
   lua_settop(L, 3);
-  record_from(L, 3, &r);
+  record_from(L, 3, s->session->ops->records, &r);
   lua_pushlstring(L, (const char *)&r,
                   r.addr.len > 0 ? sizeof r : offsetof(struct record, addr.u));
   lua_replace(L, 3);
