@@ -155,22 +155,23 @@ for _, kind in ipairs { { "SPX", false, 534 }, { "SPX II", true, 1456 } } do
       assert.equal(a, a:send("x", { type = 0xfb }))
     end)
 
-    paired("stops who writes when nobody reads, and goes on", with(options, { window = 4, timeout = 0.1 }),
-      function(a, b)
-        local all <const> = bytes(1 << 20)
-        local _, _, code, taken = a:write(all)
-        assert.equal("ETIMEDOUT", code)
-        assert.is_true(taken < 150000)
-        assert.equal(0, a:spxinfo().peer_window)
-        a:settimeout(5 * helper.slow)
-        b:settimeout(5 * helper.slow)
-        local writer <const> = neap.spawn(function()
-          assert(a:write(all:sub(taken + 1)))
-          assert(a:close())
-        end)
-        assert.is_true(b:read "a" == all)
-        writer:join()
+    paired("stops who writes when nobody reads, and goes on", with(options, {
+      window = 4, timeout = 0.1 * helper.slow,
+    }), function(a, b)
+      local all <const> = bytes(1 << 20)
+      local _, _, code, taken = a:write(all)
+      assert.equal("ETIMEDOUT", code)
+      assert.is_true(taken < 150000)
+      helper.eventually(function() return a:spxinfo().peer_window == 0 end)
+      a:settimeout(5 * helper.slow)
+      b:settimeout(5 * helper.slow)
+      local writer <const> = neap.spawn(function()
+        assert(a:write(all:sub(taken + 1)))
+        assert(a:close())
       end)
+      assert.is_true(b:read "a" == all)
+      writer:join()
+    end)
 
     paired("outlives the close of its stream with what was written", options, function(a, b)
       local all <const> = bytes(40000)
@@ -669,7 +670,7 @@ local function capture(space)
 end
 
 describe("SPX over Ethernet", function()
-  for _, framing in ipairs { "ethernet2", "802.3", "802.2", "snap" } do
+  for _, framing in ipairs(helper.slow == 1 and { "ethernet2", "802.3", "802.2", "snap" } or { "ethernet2" }) do
     for _, two in ipairs { false, true } do
       it(("with the framing %s, %s, is what tshark knows"):format(framing, two and "SPX II" or "SPX"), function()
         netns.need()
@@ -708,7 +709,8 @@ describe("SPX over Ethernet", function()
             if p["_ws.malformed"] ~= "" then malformed = malformed + 1 end
             if p["spx.rexmt_frame"] ~= "" then again = again + 1 end
           end
-          assert.same({ 0, 0 }, { malformed, again })
+          assert.equal(0, malformed)
+          if helper.slow == 1 then assert.equal(0, again) end -- whoever answers late is asked again
           assert.is_true(seen > #all / mtu)
           assert.equal(two and seen or 0, second)
           for _, one in ipairs { "0c 00", "08 00", "05 05", "04 fe", "00 ff" } do
