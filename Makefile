@@ -195,7 +195,7 @@ suite: all hosts $(UNITS)
 	@$(RUN) SAN='$(SAN)' GC='$(GC)' CC='$(CC)' test/suite $(SPEC)
 
 sweep: all $(BUILD)/host
-	@$(RUN) test/oom/all '$(BUILD)/host' $(OOM_FLAGS)
+	@$(RUN) test/oom/all '$(BUILD)/host' $(or $(OOM_FLAGS),-t 20)
 
 damage: all
 	@$(RUN) LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \

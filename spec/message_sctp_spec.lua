@@ -49,7 +49,7 @@ for name, there in pairs(only and { [only] = true } or sctp.engines()) do
     contract(_ENV, kind, maker(name), {
       name = "neap.sctp", least = 1, max = 65536, over = 16 * 1024 * 1024 + 1, wrapped = true, flood = 5000,
       to = address, from = address, info = info, polls = true,
-      later = name == "user", parents = name == "user",
+      lull = 0.5, later = name == "user", parents = name == "user",
       open = function()
         return sctp.open("127.0.0.1", 0, { engine = name, udp_port = name == "user" and 0 or nil })
       end,

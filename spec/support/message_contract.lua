@@ -61,6 +61,7 @@ end
 --          connected
 --   shared others of the kind receive the same; no peer has a name
 --   within calls the function that it is given, in another network namespace
+--   lull   seconds of silence after which nothing more comes, 0.02 unless given
 --   later  what is sent comes a little later, by another task
 --   parents in a child after fork nothing of it works
 --   wrapped what its descriptor carries are not the messages: it stays its own
@@ -105,7 +106,7 @@ return function(_ENV, kind, make_pair, traits) -- luacheck: ignore 212/_ENV
   -- What is there, up to a time without any; in what they came.
   local function drain(b, seconds)
     local got, before = {}, b:gettimeout()
-    b:settimeout(seconds or 0.02)
+    b:settimeout(seconds or traits.lull or 0.02)
     while true do
       local data, _, code = b:receive()
       if not data then
