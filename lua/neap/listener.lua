@@ -82,6 +82,7 @@ local function guarded(handler, on_error)
     on_error(err, traceback, conn)
   end
 end
+M.guarded = guarded
 
 -- One that gives its place back when it ends.
 local function counted(handler, places)

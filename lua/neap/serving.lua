@@ -10,22 +10,13 @@ local M = {}
 
 local options <const> = { max_connections = "count", on_error = "function" }
 
--- A connection's task: closed when the handler ends; what it raises is told,
--- cancellation passes.
-local function handle(conn, handler, on_error, places)
+-- A connection's task: closed when the handler ends.
+local function handle(conn, handler, places)
   local place <close> = setmetatable({}, { __close = function() -- luacheck: ignore 211
     if places then places:release() end
   end })
   local held <close> = conn
-  if not on_error then return handler(conn) end
-  local traceback
-  local ok, err = xpcall(handler, function(e)
-    traceback = debug.traceback(nil, 2)
-    return e
-  end, conn)
-  if ok then return end
-  if type(err) == "userdata" then error(err, 0) end
-  on_error(err, traceback, held)
+  return handler(held)
 end
 
 -- While places are free: a task for each.
@@ -34,7 +25,7 @@ local function serve_all(self, state, next_one, handler, places)
     if places then places:acquire() end
     local conn, why, code = next_one(self, state)
     if not conn then return nil, why, code end
-    state.group:spawn(handle, conn, handler, state.on_error, places)
+    state.group:spawn(handle, conn, handler, places)
   end
 end
 
@@ -62,6 +53,7 @@ function M.methods(methods, door, next_one)
     args.argument(handler, "function", 1, 2)
     local o <const> = args.check(given, options, 2, 2)
     if d.serving then error("this listener is being served already", 2) end
+    if o.on_error then handler = listeners.guarded(handler, o.on_error) end
     local ended <const> = sync.event()
     local cleanup <close> = setmetatable({}, { __close = function()
       d.serving = nil
